@@ -1,0 +1,458 @@
+"""What the papers claim, how we judge it, and the one file that a run leaves behind.
+
+`claims/*.yml` fixes every test before the run. `Results` collects the measured values of a chapter, judges them and writes
+`results.json` in one atomic step, with the provenance of the run.
+"""
+
+import ast
+import datetime
+import functools
+import hashlib
+import html
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import torch
+import yaml
+
+from innercodes import stats
+from innercodes.parameters import PRESETS, Run
+
+ROOT = Path(__file__).resolve().parents[2]
+VERDICTS = ("reproduced", "partly", "not reproduced", "not tested here")
+
+_TEXT = {"type": "string", "minLength": 1}
+_TEST = {
+    "op": {"enum": ["<", "<=", ">", ">=", "within"]},
+    "threshold": {
+        "oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}]
+    },
+    "measure": _TEXT,
+}
+_TESTED = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["scope", "op", "threshold", "twin"],
+    "properties": {
+        **_TEST,
+        "scope": {"enum": ["identity", "same-setting", "analog"]},
+        "twin": {"type": "boolean"},
+        "interval": {"type": "boolean"},
+        "also": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "measure", "op", "threshold"],
+                "properties": {"name": _TEXT, **_TEST},
+            },
+        },
+    },
+}
+_NOT_TESTED = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["not_tested"],
+    "properties": {"not_tested": _TEXT},
+}
+_SCALE = {"if": {"type": "object", "required": ["not_tested"]}, "then": _NOT_TESTED, "else": _TESTED}
+SCHEMA = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["paper", "claims"],
+    "properties": {
+        "paper": {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["key", "authors", "title", "chapter"],
+            "properties": {name: _TEXT for name in ("key", "authors", "title", "chapter")},
+        },
+        "claims": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["id", "statement", "where", "paper_says", "measure", "baseline", "kind", "scales"],
+                "properties": {
+                    **{name: _TEXT for name in ("statement", "where", "paper_says", "measure", "baseline", "seen")},
+                    "id": {"type": "string", "pattern": "^(SYM|INT|TEL|COD|LENS)-X?[0-9]+$"},
+                    "kind": {"enum": ["identity", "effect", "quote"]},
+                    "scales": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "required": list(PRESETS),
+                        "properties": {preset: _SCALE for preset in PRESETS},
+                    },
+                },
+            },
+        },
+    },
+}
+
+
+class ClaimsError(ValueError):
+    """One line that names the claims file, the line in it and what is wrong."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """One claims file, checked. Raises ClaimsError with the line of the first fault: unknown or missing keys, wrong types,
+    a duplicate id, or a scale with neither a test nor a reason why it is not tested.
+    """
+    path = Path(path)
+    try:
+        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ClaimsError(f"{path.name}: not readable as YAML: {' '.join(str(error).split())}") from None
+    fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(content), key=_deepest)
+    if fault is not None:
+        raise ClaimsError(f"{path.name}, line {_line(node, fault.absolute_path)}: {fault.message}")
+    seen: dict[str, int] = {}
+    for index, claim in enumerate(content["claims"]):
+        line = _line(node, ["claims", index])
+        if claim["id"] in seen:
+            raise ClaimsError(f"{path.name}, line {line}: {claim['id']} stands in line {seen[claim['id']]} already")
+        seen[claim["id"]] = line
+        for preset, scale in claim["scales"].items():
+            for test in (scale, *scale.get("also", ())):
+                if "op" in test and isinstance(test["threshold"], list) != (test["op"] == "within"):
+                    raise ClaimsError(
+                        f"{path.name}, line {_line(node, ['claims', index, 'scales', preset])}: "
+                        f"{claim['id']} at {preset}: 'within' takes two numbers, every other test one"
+                    )
+    return content
+
+
+def _deepest(error: jsonschema.ValidationError) -> tuple[int, int]:
+    return (len(error.absolute_path), 0)
+
+
+def _line(node: yaml.Node, path: Any) -> int:
+    for step in path:
+        if isinstance(node, yaml.MappingNode):
+            node = next(value for key, value in node.value if key.value == step)
+        else:
+            node = node.value[step]
+    return node.start_mark.line + 1
+
+
+@functools.cache
+def papers(folder: Path = ROOT / "claims") -> tuple[dict[str, Any], ...]:
+    """All claims files in the order of their chapters. Raises ClaimsError when an id stands in two of them."""
+    files = sorted(
+        (read(path) for path in sorted(folder.glob("*.yml"))), key=lambda content: content["paper"]["chapter"]
+    )
+    ids = [claim["id"] for content in files for claim in content["claims"]]
+    twice = sorted({i for i in ids if ids.count(i) > 1})
+    if twice:
+        raise ClaimsError(f"{twice[0]}: stands in two claims files")
+    return tuple(files)
+
+
+def of_chapter(chapter: str) -> dict[str, dict[str, Any]]:
+    """The claims that a chapter judges, by id."""
+    return {
+        claim["id"]: claim
+        for content in papers()
+        if content["paper"]["chapter"] == chapter
+        for claim in content["claims"]
+    }
+
+
+def holds(test: Mapping[str, Any], value: float) -> bool:
+    """Whether a value passes a test with `op` and `threshold`. NaN passes none."""
+    threshold = test["threshold"]
+    if test["op"] == "within":
+        return threshold[0] <= value <= threshold[1]
+    return {"<": value < threshold, "<=": value <= threshold, ">": value > threshold, ">=": value >= threshold}[
+        test["op"]
+    ]
+
+
+def test_text(test: Mapping[str, Any]) -> str:
+    """A test in words, such as '≥ 0.9'."""
+    if test["op"] == "within":
+        return "{:g} … {:g}".format(*test["threshold"])
+    return f"{test['op'].replace('<=', '≤').replace('>=', '≥')} {test['threshold']:g}"
+
+
+def judge(
+    scale: Mapping[str, Any],
+    value: float,
+    ci: tuple[float, float] | None = None,
+    also: Mapping[str, float] | None = None,
+    twin: tuple[float, float] | None = None,
+) -> tuple[str, str]:
+    """The verdict on a measured value and its reason, by the test of one claim at one scale.
+
+    not reproduced  the primary test fails
+    partly          it holds, but a secondary condition fails, or trained minus untrained twin (`twin`, an interval) holds 0
+                    or has the wrong sign
+    reproduced      all of it holds
+    """
+    expected = {test["name"] for test in scale.get("also", ())}
+    if set(also or {}) != expected:
+        raise ValueError(f"secondary values {sorted(also or {})} were given; the claim asks for {sorted(expected)}")
+    if scale["twin"] and twin is None:
+        raise ValueError("this claim is judged against an untrained twin: give the difference as `twin`")
+    if scale.get("interval") and ci is None:
+        raise ValueError("this claim is judged on its whole interval: give `ci`")
+    if not all(holds(scale, v) for v in (ci if scale.get("interval") else (value,))):
+        return "not reproduced", f"needed {test_text(scale)}"
+    for test in scale.get("also", ()):
+        if not holds(test, also[test["name"]]):
+            return "partly", f"{test['name']} = {also[test['name']]:.3g}, needed {test_text(test)}"
+    if scale["twin"]:
+        low, high = twin
+        clear = {"<": high < 0, ">": low > 0, "w": low > 0 or high < 0}[scale["op"][0]]
+        if not clear:
+            return "partly", f"also in an untrained network: trained minus untrained is {low:.3g} … {high:.3g}"
+    return "reproduced", ""
+
+
+class Results:
+    """The values of one run. `judge` takes them, `write` judges all together and leaves `<out_dir>/results.json`."""
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.metrics: dict[str, Any] = {}
+        self._claims = of_chapter(run.chapter)
+        self._measured: dict[str, dict[str, Any]] = {}
+        self._started, self._clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
+
+    def judge(
+        self,
+        claim_id: str,
+        value: float,
+        ci: tuple[float, float] | None = None,
+        baseline: Any = None,
+        twin: stats.Estimate | None = None,
+        also: Mapping[str, float] | None = None,
+        note: str = "",
+    ) -> "Measured":
+        """Take the value of a claim. `baseline` is the number (or a dict of numbers) that stands beside it; `twin` the
+        difference trained minus untrained. What is returned shows itself in the notebook.
+        """
+        if claim_id not in self._claims:
+            raise ValueError(f"{claim_id} is not a claim of {self.run.chapter}")
+        scale = self._claims[claim_id]["scales"][self.run.preset]
+        if "not_tested" in scale:
+            raise ValueError(f"{claim_id} is not tested at {self.run.preset}: {scale['not_tested']}")
+        if not math.isfinite(value):
+            raise ValueError(f"{claim_id}: the measured value is {value}")
+        judge(
+            scale, value, ci, also, (0, 0) if twin else None
+        )  # fails here, beside the cell, when something is missing
+        self._measured[claim_id] = {
+            "value": float(value), "ci": ci, "baseline": baseline, "twin": twin, "also": dict(also or {}), "note": note,
+        }  # fmt: skip
+        return Measured(claim_id, self._claims[claim_id], scale, self._measured[claim_id])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Every claim of the chapter with its verdict; the twin differences are corrected together, after Holm."""
+        corrected = stats.holm({i: m["twin"] for i, m in self._measured.items() if m["twin"]})
+        rows = []
+        for claim_id, claim in self._claims.items():
+            scale, measured = claim["scales"][self.run.preset], self._measured.get(claim_id)
+            row: dict[str, Any] = {"id": claim_id, "value": None, "ci": None, "baseline": None, "verdict": VERDICTS[-1]}
+            if measured is None:
+                row["note"] = scale.get("not_tested", "not judged by this chapter yet")
+            else:
+                twin = corrected.get(claim_id)
+                verdict, reason = judge(scale, measured["value"], measured["ci"], measured["also"], twin)
+                row.update({name: measured[name] for name in ("value", "ci", "baseline")}, verdict=verdict)
+                row["note"] = "; ".join(text for text in (reason, measured["note"]) if text)
+                row.update({name: extra for name, extra in (("also", measured["also"]), ("twin", twin)) if extra})
+            rows.append(row)
+        return rows
+
+    def write(self) -> Path:
+        """Write `<out_dir>/results.json` in one step: a reader sees the old file or the whole new one."""
+        content = {
+            "chapter": self.run.chapter,
+            "preset": self.run.preset,
+            "run": self.run.run,
+            "parameters": dict(self.run.values),
+            "provenance": provenance(self.run, self._started, time.perf_counter() - self._clock),
+            "claims": self.rows(),
+            "metrics": self.metrics,
+        }
+        path = Path(self.run.out_dir).expanduser() / "results.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+        return path
+
+    def _repr_html_(self) -> str:
+        return record_table(self.rows(), self._claims, self.run.preset)
+
+
+class Measured:
+    """A measured claim as the notebook shows it: value, interval, baseline and the test it has to pass."""
+
+    def __init__(self, claim_id: str, claim: Mapping[str, Any], scale: Mapping[str, Any], measured: Mapping[str, Any]):
+        self._parts = claim_id, claim, scale, measured
+
+    def _repr_html_(self) -> str:
+        claim_id, claim, scale, measured = self._parts
+        text = f"{value_text(measured['value'], measured['ci'])}; needed {test_text(scale)}"
+        if measured["baseline"] is not None:
+            text += f"; baseline {baseline_text(measured['baseline'])}"
+        # The site finds this element by its data attribute and adds the verdict.
+        return (
+            f"<p class='ic-claim' data-claim='{claim_id}'><strong>{claim_id}</strong> "
+            f"{html.escape(claim['statement'])} <em>Measured: {html.escape(text)}.</em></p>"
+        )
+
+    def __repr__(self) -> str:
+        claim_id, _, scale, measured = self._parts
+        return f"{claim_id}: {value_text(measured['value'], measured['ci'])}; needed {test_text(scale)}"
+
+
+def number_text(value: float) -> str:
+    """Three significant digits; whole numbers and long fractions stay readable."""
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.1e}"
+
+
+def value_text(value: float | None, ci: Any = None) -> str:
+    """A value with its interval, such as '0.97 [0.96, 0.98]'; a dash for none."""
+    if value is None:
+        return "–"
+    interval = f" [{number_text(ci[0])}, {number_text(ci[1])}]" if ci else ""
+    return number_text(value) + interval
+
+
+def baseline_text(baseline: Any) -> str:
+    """A baseline: a number, a text, or several named numbers."""
+    if baseline is None:
+        return "–"
+    if isinstance(baseline, Mapping):
+        return ", ".join(f"{name} {number_text(value)}" for name, value in baseline.items())
+    return baseline if isinstance(baseline, str) else number_text(baseline)
+
+
+def record_table(rows: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]], preset: str) -> str:
+    """The record of a run as an HTML table: the paper's number, ours with interval, baseline, verdict and why."""
+    head = "".join(
+        f"<th scope='col'>{name}</th>" for name in ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note")
+    )
+    body = ""
+    for row in rows:
+        claim = claims[row["id"]]
+        scale = claim["scales"][preset]
+        cells = (
+            claim["paper_says"],
+            value_text(row["value"], row["ci"]),
+            "–" if "not_tested" in scale else test_text(scale),
+            baseline_text(row["baseline"]),
+        )
+        body += (
+            f"<tr><th scope='row' title='{html.escape(claim['statement'], quote=True)}'>{row['id']}</th>"
+            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+            + f"<td>{verdict_badge(row['verdict'])}</td><td>{html.escape(row['note'])}</td></tr>"
+        )
+    return f"<div class='ic-scroll' tabindex='0'><table class='ic-table'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def verdict_badge(verdict: str) -> str:
+    """A verdict as a word, with a class for its colour."""
+    return f"<span class='ic-verdict ic-{verdict.replace(' ', '-')}'>{verdict}</span>"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that it is never seen half-written, not even after a crash."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).chmod(0o644)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def code_cells(chapter: str, root: Path = ROOT) -> list[str]:
+    """The code cells of a chapter's py:percent source."""
+    cells = (root / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8").split("\n# %%")[1:]
+    return [cell.split("\n", 1)[1] for cell in cells if not cell.split("\n", 1)[0].strip().startswith("[markdown]")]
+
+
+def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
+    """The files of this package that a chapter imports, directly or through others."""
+    package = root / "src" / "innercodes"
+    found: dict[Path, None] = {}
+    waiting = ["\n".join(code_cells(chapter, root)), (package / "__init__.py").read_text(encoding="utf-8")]
+    while waiting:
+        for node in ast.walk(ast.parse(waiting.pop())):
+            names = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "innercodes":
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            for name in names:
+                path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
+                if name.startswith("innercodes.") and path.is_file() and path not in found:
+                    found[path] = None
+                    waiting.append(path.read_text(encoding="utf-8"))
+    return sorted(found)
+
+
+def source_hash(chapter: str, root: Path = ROOT) -> str:
+    """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and the modules it imports."""
+    texts = [*code_cells(chapter, root), *(path.read_text(encoding="utf-8") for path in modules_of(chapter, root))]
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def lock_hash(root: Path = ROOT) -> str:
+    """SHA-256 (16 hex digits) of the file with the exact package versions."""
+    return hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16]
+
+
+def provenance(run: Run, started: datetime.datetime, seconds: float) -> dict[str, Any]:
+    """Where numbers come from: code, versions, machine (its kind, not its name) and time."""
+    status = _git("status", "--porcelain")
+    return {
+        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "dirty": status is None or bool(status),
+        "source_hash": source_hash(run.chapter),
+        "lock_hash": lock_hash(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "hardware": hardware(run.device),
+        "packages": {
+            name: importlib.metadata.version(name) for name in ("innercodes", "numpy", "scipy", "scikit-learn", "torch")
+        }
+        | {"python": platform.python_version()},
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def hardware(device: torch.device) -> str:
+    """The kind of machine, such as '2 cores x86_64 (Intel Xeon), 24 GiB, CPU'."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    model = next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
+    memory = round(psutil.virtual_memory().total / 2**30)
+    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
+    return f"{os.cpu_count()} cores {platform.machine()} ({model or 'unknown'}), {memory} GiB, {accelerator}"

@@ -1,0 +1,280 @@
+"""Every parameter of every chapter: name, type, range and meaning, the check before any work starts, device and seeds.
+
+One `Parameter` is the only place where a parameter is described. The check in the notebook, the table printed there and
+the table on the site are made from it. One name means one thing in all chapters.
+"""
+
+import ast
+import html
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+import torch
+
+
+class ParameterError(ValueError):
+    """One line that names the parameter, its value and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A plain scalar that a chapter takes.
+
+    `kind` is bool, int, float or str. `low` and `high` are inclusive bounds of a number, `choices` the allowed words of a
+    string, and `path` is "folder" or "file" for a string that must name one that exists; an empty path means "none".
+    `memory` maps all values of a run to the bytes that this parameter makes it need.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    meaning: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    choices: tuple[str, ...] = ()
+    path: str = ""
+    memory: Callable[[Mapping[str, Any]], float] | None = None
+
+    @property
+    def allowed(self) -> str:
+        """What is allowed, in words."""
+        if self.kind is bool:
+            return "True or False"
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        if self.path:
+            return f"a {self.path} that exists, or empty"
+        if self.kind is str:
+            return "one line of text that is not empty"
+        number = "a whole number" if self.kind is int else "a number"
+        if math.isinf(self.high):
+            return number if math.isinf(self.low) else f"{number} of at least {self.low:g}"
+        return f"{number} from {self.low:g} to {self.high:g}"
+
+    def check(self, value: Any) -> None:
+        """Raise ParameterError unless the value is allowed."""
+        # bool is an int to Python, and an int is a fine float; nothing else is converted.
+        kinds = {bool: bool, int: int, float: (int, float), str: str}[self.kind]
+        good = isinstance(value, kinds) and (self.kind is bool or not isinstance(value, bool))
+        if good and self.kind in (int, float):
+            # Compared as they are: an int too large for a float must not overflow, and NaN fails both comparisons.
+            good = self.low <= value <= self.high and value not in (math.inf, -math.inf)
+        elif good and self.kind is str:
+            good = self._good_text(value)
+        if not good:
+            raise refusal(self.name, value, self.allowed)
+
+    def _good_text(self, text: str) -> bool:
+        if self.choices:
+            return text in self.choices
+        if not self.path:
+            return bool(text.strip()) and text.isprintable()
+        if "\0" in text:
+            return False
+        try:
+            return not text or {"folder": Path.is_dir, "file": Path.is_file}[self.path](Path(text).expanduser())
+        except (OSError, RuntimeError, ValueError):
+            return False
+
+
+def refusal(name: str, value: Any, allowed: str) -> ParameterError:
+    """The error for a value that is not allowed: one line, however long or odd the value."""
+    shown = ascii(value) if not isinstance(value, int) or abs(value) < 10**40 else "a whole number of over 40 digits"
+    shown = shown if len(shown) <= 120 else shown[:117] + "..."
+    return ParameterError(f"{name} = {shown}: must be {allowed}")
+
+
+PRESETS = ("quick", "imagenet", "paper")
+
+COMMON = (
+    Parameter("preset", str, "quick", "Scale of the run; the values of a preset stand in presets/.", choices=PRESETS),
+    Parameter("run", str, "default", "Name of the run within its preset; it becomes part of file names."),
+    Parameter("seed", int, 0, "First seed.", low=0, high=2**31 - 1),
+    Parameter("n_seeds", int, 3, "How many seeds in a row; every network is trained once for each.", low=1, high=100),
+    Parameter("device", str, "auto", "Where tensors live: auto (CUDA where there is one), cpu, cuda, cuda:1, mps."),
+    Parameter(
+        "threads", int, 1, "CPU threads of the run; results can change in the last bits with it.", low=1, high=256
+    ),
+    Parameter("data_root", str, "", "Folder that holds the data sets; embedded data need none.", path="folder"),
+    Parameter("weights", str, "", "File with the network's weights; empty: trained here.", path="file"),
+    Parameter("out_dir", str, "runs", "Folder that takes results.json; it is made when missing."),
+    Parameter("progress", str, "auto", "Progress bars; auto shows them.", choices=("auto", "on", "off")),
+)
+
+CHAPTERS: dict[str, tuple[Parameter, ...]] = {
+    "02_sparse_interactions": (
+        *COMMON,
+        Parameter("dataset", str, "tictactoe", "The game's data.", choices=("tictactoe", "mnist3")),
+        Parameter("model", str, "mlp5", "The network.", choices=("mlp5", "lenet")),
+        Parameter(
+            "n_players",
+            int,
+            9,
+            "Input variables that can be masked: squares, or parts of the digit; a sample has 2^n masked outputs.",
+            low=2,
+            high=40,
+            # Outputs, dividends and one array to work in, float64, for the trained network and its twin.
+            memory=lambda values: 6 * 8 * values["n_samples"] * 2.0 ** values["n_players"],
+        ),
+        Parameter(
+            "n_samples", int, 958, "Samples whose masked outputs are all computed.", "samples", low=2, high=100_000
+        ),
+        Parameter("train_size", int, 958, "Training samples; tic-tac-toe has 958.", "samples", low=16, high=60_000),
+        Parameter("epochs", int, 1000, "Passes over the training samples.", "passes", low=1, high=100_000),
+        Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
+        Parameter("mask_value", float, 0.0, "What a masked variable is replaced by.", low=-1e6, high=1e6),
+        Parameter(
+            "salience", float, 0.05, "An interaction is salient from this share of the strongest.", low=0, high=1
+        ),
+        Parameter("strongest_share", float, 0.05, "Share of the terms kept to rebuild all outputs.", low=0.001, high=1),
+        Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
+        Parameter("show_examples", bool, True, "Draw samples; always off when the data come from data_root."),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked set of parameters: every value by name, the device, the seeds and whether bars are shown."""
+
+    chapter: str
+    values: Mapping[str, Any]
+    device: torch.device
+    seeds: tuple[int, ...]
+    bars: bool
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.values[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def _repr_html_(self) -> str:
+        return table(self.chapter, self.values)
+
+
+def check(chapter: str, namespace: Mapping[str, Any]) -> Run:
+    """Check a notebook's parameters both ways, set the number of threads and return the run.
+
+    `namespace` is the notebook's `globals()`. Refused by ParameterError: a parameter that is missing, one that the chapter
+    does not know, one that was given but not used (its cell lost the tag `parameters`), and any value not allowed.
+    In a notebook only what its parameter cells set is looked at, so that a cell can be run again; elsewhere every name.
+    """
+    declared = {p.name: p for p in CHAPTERS[chapter]}
+    cells = [cell for cell in map(_assignments, namespace.get("In", ())) if "preset" in cell or _INJECTED in cell]
+    given = {name: value for cell in cells if _INJECTED in cell for name, value in cell.items() if name != _INJECTED}
+    names = itertools.chain(*cells) if "In" in namespace else _plain_names(namespace)
+    for name in (name for name in names if name != _INJECTED):
+        if name not in declared:
+            raise ParameterError(f"{name}: {chapter} has no such parameter; it takes {', '.join(declared)}")
+    values = {}
+    for name, parameter in declared.items():
+        if name not in namespace:
+            raise ParameterError(f"{name}: missing from the notebook's parameters cell")
+        values[name] = namespace[name]
+        if name in given and not _same(given[name], values[name]):
+            raise ParameterError(
+                f"{name} = {given[name]!r} was given, but the notebook uses {values[name]!r}: its cell has lost the tag 'parameters'"
+            )
+        parameter.check(values[name])
+    _check_run_name(values["run"])
+    _check_memory(declared.values(), values)
+    device = resolve_device(values["device"])
+    torch.set_num_threads(values["threads"])
+    return Run(
+        chapter,
+        values,
+        device,
+        tuple(values["seed"] + i for i in range(values["n_seeds"])),
+        values["progress"] != "off",
+    )
+
+
+def resolve_device(name: str) -> torch.device:
+    """`auto` or a torch device name to the device, or ParameterError when this machine has no such device."""
+    allowed = "auto, " + ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
+    if torch.backends.mps.is_available():
+        allowed += ", mps"
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise refusal("device", name, f"a device of this machine ({allowed})") from None
+    return device
+
+
+def table(chapter: str, values: Mapping[str, Any] | None = None) -> str:
+    """The chapter's parameters as an HTML table, with the values of a run where they are given."""
+    rows = "".join(
+        f"<tr><th scope='row'><code>{p.name}</code></th><td>{p.kind.__name__}</td>"
+        f"<td><code>{html.escape(repr(values[p.name] if values else p.default))}</code></td>"
+        f"<td>{html.escape(p.allowed)}{html.escape(', ' + p.unit if p.unit else '')}</td><td>{html.escape(p.meaning)}</td></tr>"
+        for p in CHAPTERS[chapter]
+    )
+    head = "".join(
+        f"<th scope='col'>{title}</th>"
+        for title in ("Parameter", "Type", "Value here" if values else "Default", "Allowed", "Meaning")
+    )
+    return f"<div class='ic-scroll' tabindex='0'><table class='ic-table'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _check_run_name(name: str) -> None:
+    if not all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) or name.startswith(".") or "--" in name:
+        raise refusal("run", name, "ASCII letters, digits, '_', '-' and '.', without '--' and not beginning with '.'")
+
+
+def _check_memory(declared: Iterable[Parameter], values: Mapping[str, Any]) -> None:
+    free = psutil.virtual_memory().available
+    for parameter in declared:
+        needed = parameter.memory(values) if parameter.memory else 0
+        if needed > free:
+            raise refusal(
+                parameter.name,
+                values[parameter.name],
+                f"smaller: this run would need {needed / 2**30:,.1f} GiB of memory and {free / 2**30:,.1f} GiB are free",
+            )
+
+
+def _plain_names(namespace: Mapping[str, Any]) -> Iterable[str]:
+    for name, value in namespace.items():
+        if not name.startswith("_") and not callable(value) and not isinstance(value, ModuleType):
+            yield name
+
+
+_INJECTED = "# Parameters"
+
+
+def _assignments(source: str) -> dict[str, Any]:
+    """The plain assignments of a cell; the cell that papermill injects, known by its first line, also holds a mark."""
+    found: dict[str, Any] = {_INJECTED: True} if source.startswith(f"{_INJECTED}\n") else {}
+    try:
+        body = ast.parse(source).body
+    except SyntaxError:
+        return found
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = _literal(node.value)
+    return found
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        # papermill writes NaN and infinity as float('nan').
+        return float(node.args[0].value) if isinstance(node, ast.Call) else ast.literal_eval(node)
+    except (AttributeError, IndexError, TypeError, ValueError):
+        return None
+
+
+def _same(a: Any, b: Any) -> bool:
+    return (a == b and type(a) is type(b)) or (
+        isinstance(a, float) and isinstance(b, float) and math.isnan(a) and math.isnan(b)
+    )

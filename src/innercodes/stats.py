@@ -1,0 +1,74 @@
+"""Intervals: the bootstrap over samples within seeds, and Holm's correction over the claims of a paper."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import bootstrap as scipy_bootstrap
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A statistic, and its bootstrap distribution, float64 (draws,)."""
+
+    value: float
+    draws: np.ndarray
+
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """The percentile interval at this confidence."""
+        low, high = np.quantile(self.draws, [(1 - confidence) / 2, (1 + confidence) / 2])
+        return float(low), float(high)
+
+    @property
+    def p(self) -> float:
+        """Two-sided p-value of the statistic being 0: twice the smaller tail of the distribution, at least 1 / draws."""
+        tail = min(np.mean(self.draws <= 0), np.mean(self.draws >= 0))
+        return float(min(1, max(2 * tail, 1 / len(self.draws))))
+
+
+def bootstrap(
+    values: np.ndarray,
+    twin: np.ndarray | None = None,
+    statistic: Callable[..., np.ndarray] = np.mean,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Estimate:
+    """The mean over seeds of a statistic over samples, with its interval over samples.
+
+    `values` is (seeds, samples). With a `twin` of the same shape the estimate is the difference of the two means over
+    seeds. Every draw takes the same samples for all seeds and for the twin: networks are compared on the same samples,
+    and three seeds are too few to resample. `statistic(rows, axis=-1)` reduces the samples, as numpy's do.
+    """
+    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    rows = values if twin is None else np.concatenate([values, np.atleast_2d(np.asarray(twin, dtype=np.float64))])
+
+    def mean_over_seeds(*samples: np.ndarray, axis: int) -> np.ndarray:
+        reduced = np.stack([statistic(row, axis=axis) for row in samples])
+        own, other = reduced[: len(values)].mean(0), reduced[len(values) :]
+        # Two means, then their difference: equal networks then differ by exactly 0.
+        return own - other.mean(0) if len(other) else own
+
+    # scipy answers constant samples with a warning about its own interval, which is not the one used here.
+    with np.errstate(all="ignore"):
+        result = scipy_bootstrap(
+            tuple(rows), mean_over_seeds, paired=True, vectorized=True, n_resamples=draws, batch=100,
+            method="percentile", rng=np.random.default_rng(seed),
+        )  # fmt: skip
+    return Estimate(float(mean_over_seeds(*rows, axis=-1)), result.bootstrap_distribution)
+
+
+def holm(estimates: Mapping[str, Estimate]) -> dict[str, tuple[float, float]]:
+    """Intervals of several estimates with Holm's step-down correction (Holm 1979).
+
+    The smallest p-value is tested at 1 - 0.05 / m, the next at 1 - 0.05 / (m - 1), and so on. Once an interval holds 0
+    all later ones are widened to hold it too, as the step-down stops there.
+    """
+    intervals, stopped = {}, False
+    ranked = sorted(estimates.items(), key=lambda item: (item[1].p, item[0]))
+    for rank, (name, estimate) in enumerate(ranked):
+        low, high = estimate.interval(1 - (1 - CONFIDENCE) / (len(ranked) - rank))
+        stopped = stopped or low <= 0 <= high
+        intervals[name] = (min(low, 0.0), max(high, 0.0)) if stopped else (low, high)
+    return intervals
