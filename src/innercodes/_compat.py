@@ -16,7 +16,7 @@ def repair_torchvision() -> None:
     models, transforms and data sets work. Any other import error is raised as it is.
     """
     try:
-        import torchvision  # noqa: F401
+        import torchvision
     except RuntimeError as error:
         if "operator torchvision::nms does not exist" not in str(error):
             raise

@@ -28,6 +28,7 @@ import yaml
 
 from innercodes import stats
 from innercodes.parameters import PRESETS, Run
+from innercodes.tables import Html, table
 
 ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = ("reproduced", "partly", "not reproduced", "not tested here")
@@ -345,30 +346,27 @@ def baseline_text(baseline: Any) -> str:
 
 def record_table(rows: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]], preset: str) -> str:
     """The record of a run as an HTML table: the paper's number, ours with interval, baseline, verdict and why."""
-    head = "".join(
-        f"<th scope='col'>{name}</th>" for name in ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note")
-    )
-    body = ""
+    cells = []
     for row in rows:
         claim = claims[row["id"]]
         scale = claim["scales"][preset]
-        cells = (
+        cells.append([
+            row["id"],
             claim["paper_says"],
             value_text(row["value"], row["ci"]),
-            "–" if "not_tested" in scale else test_text(scale),
+            test_text(scale) if "op" in scale else "–",
             baseline_text(row["baseline"]),
-        )
-        body += (
-            f"<tr><th scope='row' title='{html.escape(claim['statement'], quote=True)}'>{row['id']}</th>"
-            + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
-            + f"<td>{verdict_badge(row['verdict'])}</td><td>{html.escape(row['note'])}</td></tr>"
-        )
-    return f"<div class='ic-scroll' tabindex='0'><table class='ic-table'><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+            verdict_badge(row["verdict"]),
+            row["note"],
+        ])  # fmt: skip
+    return table(
+        ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note"), cells, label="record of all claims"
+    )
 
 
-def verdict_badge(verdict: str) -> str:
+def verdict_badge(verdict: str) -> Html:
     """A verdict as a word, with a class for its colour."""
-    return f"<span class='ic-verdict ic-{verdict.replace(' ', '-')}'>{verdict}</span>"
+    return Html(f"<span class='ic-verdict ic-{verdict.replace(' ', '-')}'>{verdict}</span>")
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -17,6 +17,9 @@ from typing import Any
 import psutil
 import torch
 
+from innercodes import tables
+from innercodes.tables import Html
+
 
 class ParameterError(ValueError):
     """One line that names the parameter, its value and what is allowed."""
@@ -214,17 +217,18 @@ def resolve_device(name: str) -> torch.device:
 
 def table(chapter: str, values: Mapping[str, Any] | None = None) -> str:
     """The chapter's parameters as an HTML table, with the values of a run where they are given."""
-    rows = "".join(
-        f"<tr><th scope='row'><code>{p.name}</code></th><td>{p.kind.__name__}</td>"
-        f"<td><code>{html.escape(repr(values[p.name] if values else p.default))}</code></td>"
-        f"<td>{html.escape(p.allowed)}{html.escape(', ' + p.unit if p.unit else '')}</td><td>{html.escape(p.meaning)}</td></tr>"
+    rows = [
+        (
+            Html(f"<code>{p.name}</code>"),
+            p.kind.__name__,
+            Html(f"<code>{html.escape(repr(values[p.name] if values else p.default))}</code>"),
+            p.allowed + (f", {p.unit}" if p.unit else ""),
+            p.meaning,
+        )
         for p in CHAPTERS[chapter]
-    )
-    head = "".join(
-        f"<th scope='col'>{title}</th>"
-        for title in ("Parameter", "Type", "Value here" if values else "Default", "Allowed", "Meaning")
-    )
-    return f"<div class='ic-scroll' tabindex='0'><table class='ic-table'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    ]
+    shown = "Value here" if values else "Default"
+    return tables.table(("Parameter", "Type", shown, "Allowed", "Meaning"), rows, label=f"parameters of {chapter}")
 
 
 def _check_run_name(name: str) -> None:

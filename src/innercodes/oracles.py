@@ -1,0 +1,71 @@
+"""Slow, literal statements of definitions, against which the fast formulas are held in chapters and tests.
+
+Nothing here shares code with what it checks. Outputs are float64 (2^n,) in binary order: bit i of the index = player i.
+"""
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+
+def _discrete_derivative(outputs: Tensor, coalition: int, context: int) -> float:
+    """Sum over parts L of the coalition of (-1)^(|T|-|L|) v(S with L), T the coalition and S the context."""
+    total, part = 0.0, coalition
+    while True:
+        sign = (-1) ** (coalition.bit_count() - part.bit_count())
+        total += sign * float(outputs[context | part])
+        if part == 0:
+            return total
+        part = (part - 1) & coalition
+
+
+def _contexts(n: int, coalition: int) -> list[int]:
+    return [s for s in range(2**n) if s & coalition == 0]
+
+
+def harsanyi(outputs: Tensor) -> Tensor:
+    """Dividends by the alternating sum over all subsets, O(3^n); eq. 1 of Ren et al. 2024."""
+    return torch.tensor([_discrete_derivative(outputs, s, 0) for s in range(len(outputs))], dtype=torch.float64)
+
+
+def shapley(outputs: Tensor) -> Tensor:
+    """Shapley values as the mean marginal contribution over all n! orders of arrival; Shapley 1953."""
+    n = len(outputs).bit_length() - 1
+    values = torch.zeros(n, dtype=torch.float64)
+    for order in itertools.permutations(range(n)):
+        present = 0
+        for player in order:
+            values[player] += outputs[present | 1 << player] - outputs[present]
+            present |= 1 << player
+    return values / math.factorial(n)
+
+
+def shapley_interaction(outputs: Tensor) -> Tensor:
+    """Shapley interaction index by weighted discrete derivatives, 0 for the empty set; Grabisch & Roubens 1999."""
+    n = len(outputs).bit_length() - 1
+    values = torch.zeros(2**n, dtype=torch.float64)
+    for coalition in range(1, 2**n):
+        t = coalition.bit_count()
+        for s in _contexts(n, coalition):
+            k = s.bit_count()
+            weight = math.factorial(k) * math.factorial(n - k - t) / math.factorial(n - t + 1)
+            values[coalition] += weight * _discrete_derivative(outputs, coalition, s)
+    return values
+
+
+def shapley_taylor(outputs: Tensor, order: int) -> Tensor:
+    """Shapley-Taylor index by discrete derivatives, 0 for the empty set; Sundararajan, Dhamdhere & Agarwal 2020."""
+    n = len(outputs).bit_length() - 1
+    values = torch.zeros(2**n, dtype=torch.float64)
+    for coalition in range(1, 2**n):
+        t = coalition.bit_count()
+        if t < order:
+            values[coalition] = _discrete_derivative(outputs, coalition, 0)
+        elif t == order:
+            values[coalition] = sum(
+                order / n / math.comb(n - 1, s.bit_count()) * _discrete_derivative(outputs, coalition, s)
+                for s in _contexts(n, coalition)
+            )
+    return values

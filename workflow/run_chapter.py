@@ -1,0 +1,47 @@
+"""Run one chapter by papermill in its own folder; called by the Snakefile with the run and its parameters.
+
+The notebook grows as chapter.partial.ipynb and gets its real name only when every cell has run.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import jupytext
+import papermill
+from runs import ROOT, Key
+
+
+def main(preset: str, chapter: str, run: str, values: str) -> int:
+    folder = ROOT / Key(preset, chapter, run).folder
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("results.json", "chapter.ipynb"):
+        (folder / name).unlink(missing_ok=True)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    os.chdir(folder)
+    partial = Path("chapter.partial.ipynb")
+    # The .py is the source; the .ipynb beside it is its copy for readers.
+    notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+    print(f"{chapter} ({preset}, {run}): {sum(cell.cell_type == 'code' for cell in notebook.cells)} cells", flush=True)
+    try:
+        papermill.execute_notebook(
+            notebook, str(partial), json.loads(values), kernel_name="python3", progress_bar=False, log_output=False
+        )
+    except papermill.PapermillExecutionError as error:
+        # exec_count numbers the cells as the reader sees them in the partial notebook.
+        last = f"{error.ename}: {error.evalue}".strip().splitlines()
+        print(f"error: {chapter} ({preset}, {run}) failed in cell [{error.exec_count}]: {last[0]}", file=sys.stderr)
+        print(f"       the notebook up to there: {(folder / partial).relative_to(ROOT)}", file=sys.stderr)
+        return 1
+    if not Path("results.json").is_file():
+        print(f"error: {chapter} ({preset}, {run}) ran to its end but wrote no results.json", file=sys.stderr)
+        return 1
+    partial.replace("chapter.ipynb")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""Runs of chapters: which there are, their parameters, what they are keyed on, and how one is recorded."""
+
+import hashlib
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from innercodes import claims, parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class UsageError(ValueError):
+    """One line that names what was asked for and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A run: chapter, preset and name."""
+
+    preset: str
+    chapter: str
+    run: str
+
+    def __str__(self) -> str:
+        return f"{self.preset}/{self.chapter}--{self.run}"
+
+    @property
+    def folder(self) -> Path:
+        """Where it runs, relative to the root."""
+        return Path("_build/runs") / str(self)
+
+
+def chapters() -> list[str]:
+    """The chapters that are written."""
+    return sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
+
+
+def parse(text: str) -> dict[str, str]:
+    """`name=value name="a value"` as a dict. Raises UsageError for a word without '='."""
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"PARAMS = {text!r}: {error}") from None
+    for word in words:
+        if "=" not in word:
+            raise UsageError(f"PARAMS: {word!r} must be name=value")
+    return dict(word.split("=", 1) for word in words)
+
+
+def values(key: Key, given: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters of a run: the preset's file, then what was given, as the types that the chapter declares.
+
+    Raises UsageError for a chapter, preset or run that does not exist. Values are checked in the notebook; one that can
+    not be read as its type goes there as it is, and is refused there.
+    """
+    if key.chapter not in chapters():
+        raise UsageError(f"CHAPTER = {key.chapter!r}: must be one of {', '.join(chapters())}")
+    if key.preset not in parameters.PRESETS:
+        raise UsageError(f"PRESET = {key.preset!r}: must be one of {', '.join(parameters.PRESETS)}")
+    path = ROOT / "presets" / f"{key}.yml"
+    if not re.fullmatch(r"[\w.-]+", key.run) or not path.is_file():
+        known = sorted(p.stem.split("--", 1)[1] for p in path.parent.glob(f"{key.chapter}--*.yml"))
+        raise UsageError(
+            f"RUN = {key.run!r}: must be one of {', '.join(known) or 'none yet'} (files in presets/{key.preset})"
+        )
+    merged = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    declared = {p.name: p for p in parameters.CHAPTERS[key.chapter]}
+    for name, text in given.items():
+        merged[name] = _typed(declared.get(name), text)
+    # The run has its own folder and works in it.
+    return merged | {"preset": key.preset, "run": key.run, "out_dir": "."}
+
+
+def _typed(parameter: parameters.Parameter | None, text: str) -> Any:
+    if parameter is None or parameter.kind is str:
+        # The notebook runs in its own folder; a path was meant from where the command was given.
+        return str(Path(text).expanduser().absolute()) if parameter and parameter.path and text else text
+    if parameter.kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    try:
+        return parameter.kind(text)
+    except ValueError:
+        return text
+
+
+def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run is keyed on: it is repeated when one of these changes, and only then."""
+    judged = json.dumps(claims.of_chapter(key.chapter), sort_keys=True)
+    return {
+        "source": claims.source_hash(key.chapter),
+        "lock": claims.lock_hash(),
+        "claims": hashlib.sha256(judged.encode()).hexdigest()[:16],
+        "values": json.dumps(dict(given), sort_keys=True),
+    }
+
+
+def refuse_dirty_tree() -> None:
+    """Raise UsageError unless all is committed: a recorded number must belong to a commit."""
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if status.returncode or status.stdout.strip():
+        changed = ", ".join(line[3:] for line in status.stdout.splitlines()[:3]) or "no git repository"
+        raise UsageError(f"the tree is not clean ({changed}): commit first, so that the record belongs to a commit")
+
+
+def record(key: Key) -> None:
+    """Copy a finished run to results/, with no path of this machine and no picture of the data in it."""
+    content = json.loads((ROOT / key.folder / "results.json").read_text(encoding="utf-8"))
+    notebook = nbformat.read(ROOT / key.folder / "chapter.ipynb", as_version=4)
+    if content["provenance"]["dirty"]:
+        raise UsageError(
+            f"{key} was run in a tree with changes that were not committed: remove {key.folder} and record again"
+        )
+    hidden = {name: _without_path(value) for name, value in paths(content)}
+    content["parameters"] |= hidden
+    target = ROOT / "results" / f"{key}.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    claims.write_atomically(target.with_suffix(".ipynb"), nbformat.writes(figures_only(notebook)) + "\n")
+    claims.write_atomically(target, json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    print(f"recorded {target.relative_to(ROOT)}")
+
+
+def paths(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The parameters of a results file that hold a path, with their values."""
+    declared = {p.name: p for p in parameters.CHAPTERS[content["chapter"]]}
+    return [(name, value) for name, value in content["parameters"].items() if declared[name].path and value]
+
+
+def _without_path(value: str) -> str:
+    path = Path(value)
+    if path.is_file():
+        return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
+    # A folder can hold any amount of data: its hash is that of the names and sizes in it.
+    listing = sorted(f"{p.relative_to(path)} {p.stat().st_size}" for p in path.rglob("*") if p.is_file())
+    return (
+        f"{path.name} ({len(listing)} files, sha256 {hashlib.sha256(chr(10).join(listing).encode()).hexdigest()[:16]})"
+    )
+
+
+def figures_only(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A notebook that holds nothing but the figures of another one."""
+    cells = []
+    for cell in notebook.cells:
+        outputs = [o for o in cell.get("outputs", ()) if "figure" in o.get("metadata", {}).get("innercodes", {})]
+        if outputs:
+            cells.append(nbformat.v4.new_code_cell(outputs=outputs, id=outputs[0].metadata.innercodes.figure[:64]))
+    return nbformat.v4.new_notebook(cells=cells)

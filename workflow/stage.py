@@ -1,0 +1,243 @@
+"""Put together the folder that Jupyter Book reads: prose, executed chapters, a page per recorded run, contents, downloads.
+
+Chapters are staged from their source, and only outputs are taken from the executed notebook: a prose change needs no new
+run, and no injected parameter or path of this machine reaches the site.
+"""
+
+import html
+import json
+import re
+import shutil
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import runs
+import yaml
+
+from innercodes import claims
+
+ROOT = runs.ROOT
+
+
+def stage(target: Path) -> None:
+    """Write the whole folder anew."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(ROOT / "book", target)
+    found = []
+    for chapter in runs.chapters():
+        folder = ROOT / runs.Key("quick", chapter, "default").folder
+        live = describe(json.loads((folder / "results.json").read_text(encoding="utf-8")), f"notebooks/{chapter}")
+        recorded = recorded_runs(chapter)
+        found += [live, *recorded]
+        notebook = chapter_page(chapter, folder / "chapter.ipynb", live, recorded)
+        write(target / f"{live['page']}.ipynb", nbformat.writes(notebook))
+        for run in recorded:
+            write(target / f"{run['page']}.md", recorded_page(run))
+    write(target / "_data" / "runs.json", json.dumps(found, ensure_ascii=False))
+    write(target / "_toc.yml", yaml.safe_dump(contents(found), sort_keys=False))
+    write(target / "_config.yml", yaml.safe_dump(configuration(), sort_keys=False))
+    downloads(target / "_downloads")
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def describe(result: dict[str, Any], page: str) -> dict[str, Any]:
+    """A results file as the site uses it: without paths, with its page and whether the chapter is newer."""
+    for name, value in runs.paths(result):
+        result["parameters"][name] = Path(value).name
+    stale = result["provenance"]["source_hash"] != claims.source_hash(result["chapter"])
+    return result | {"page": page, "stale": stale}
+
+
+def recorded_runs(chapter: str) -> list[dict[str, Any]]:
+    """The recorded runs of a chapter, from results/."""
+    return [
+        describe(json.loads(path.read_text(encoding="utf-8")), f"results/{path.parent.name}/{path.stem}")
+        for path in sorted((ROOT / "results").glob(f"*/{chapter}--*.json"))
+    ]
+
+
+def chapter_page(
+    chapter: str, executed: Path, live: dict[str, Any], recorded: list[dict[str, Any]]
+) -> nbformat.NotebookNode:
+    """The chapter's source with the outputs of its run, provenance under figures and verdicts beside claims."""
+    page = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
+    done = [
+        cell
+        for cell in nbformat.read(executed, as_version=4).cells
+        if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", ())
+    ]
+    cells = []
+    for cell in page.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [finished for output in done.pop(0).outputs if (finished := finish(output, live, ""))]
+            marks = [anchor for output in cell.outputs for anchor in anchors(output)]
+            if marks:
+                # A link to a figure or a claim leads to the cell that makes it, not below it.
+                spans = "".join(f'<span id="{mark}"></span>' for mark in marks)
+                cells.append(nbformat.v4.new_markdown_cell(spans))
+        cells.append(cell)
+    cells.insert(1, nbformat.v4.new_markdown_cell(header(chapter, recorded)))
+    page.cells = cells
+    return page
+
+
+def header(chapter: str, recorded: list[dict[str, Any]]) -> str:
+    """Below the title: the download, the recorded runs, and a warning for each that is older than the chapter."""
+    links = [f'<a href="../_static/downloads/{chapter}.ipynb" download>Download this notebook</a>']
+    links += [f"[Recorded run: {run['preset']} · {run['run']}](../{run['page']}.md)" for run in recorded]
+    text = " · ".join(links)
+    for run in recorded:
+        if run["stale"]:
+            text += f"\n\n```{{warning}}\n{stale_text(run)}\n```"
+    return text
+
+
+def stale_text(run: dict[str, Any]) -> str:
+    return (
+        f"The recorded run *{run['preset']} · {run['run']}* was made with older code of this chapter "
+        f"(commit {run['provenance']['commit'][:10]}). Its numbers may change when it is run again."
+    )
+
+
+def anchors(output: nbformat.NotebookNode) -> list[str]:
+    """The ids that other pages link to for this output."""
+    mark = output.get("metadata", {}).get("innercodes", {})
+    found = [f"fig-{mark['figure']}"] if "figure" in mark else []
+    return found + re.findall(r"data-claim='([^']+)'", output.get("data", {}).get("text/html", ""))
+
+
+def finish(output: nbformat.NotebookNode, run: dict[str, Any], chapter_link: str) -> nbformat.NotebookNode | None:
+    """An output as the page shows it; None for progress bars."""
+    if output.output_type == "stream":
+        lines = re.split(r"[\r\n]+", output.text)
+        output.text = "\n".join(line for line in lines if line.strip() and not re.search(r"\d+%\||\d+(it|/s)", line))
+        return output if output.text else None
+    mark = output.get("metadata", {}).get("innercodes", {})
+    if "figure" in mark:
+        output.data = {"text/html": figure(output.data, mark, run, chapter_link)}
+    elif "text/html" in output.get("data", {}):
+        output.data = {"text/html": add_verdicts(output.data["text/html"], run)}
+    return output
+
+
+def figure(data: dict[str, Any], mark: dict[str, str], run: dict[str, Any], chapter_link: str) -> str:
+    """A figure's markup with the line that says where its numbers come from."""
+    line = f"<p class='ic-provenance'>{provenance_text(run)} · <a href='{chapter_link}#fig-{mark['figure']}'>the cell</a></p>"
+    plotly = data.get("application/vnd.plotly.v1+json")
+    if plotly is None:
+        return data["text/html"].replace("</figure>", f"{line}</figure>")
+    height = plotly["layout"].get("height", 450)
+    # The script element keeps the figure's JSON out of the page's text; '</' would end it early.
+    content = json.dumps({"data": plotly["data"], "layout": plotly["layout"]}).replace("</", "<\\/")
+    return (
+        f"<figure class='ic-figure'><div class='ic-plotly' role='img' aria-label='{html.escape(mark['alt'], quote=True)}' "
+        f"style='height:{height}px'><script type='application/json'>{content}</script></div>"
+        f"<figcaption>{html.escape(mark['caption'])}</figcaption>{line}</figure>"
+    )
+
+
+def provenance_text(run: dict[str, Any]) -> str:
+    made, values = run["provenance"], run["parameters"]
+    seeds = (
+        f"seeds {values['seed']}–{values['seed'] + values['n_seeds'] - 1}"
+        if values["n_seeds"] > 1
+        else f"seed {values['seed']}"
+    )
+    changed = " with changes" if made["dirty"] else ""
+    return html.escape(
+        f"{run['preset']} · {run['run']} · {seeds} · commit {made['commit'][:10]}{changed} · {made['hardware']} · "
+        f"{made['seconds'] / 60:.1f} min"
+    )
+
+
+def add_verdicts(markup: str, run: dict[str, Any]) -> str:
+    verdicts = {row["id"]: row["verdict"] for row in run["claims"]}
+    return re.sub(
+        r"<p class='ic-claim' data-claim='([^']+)'>",
+        lambda found: f"{found[0]}{claims.verdict_badge(verdicts[found[1]])} ",
+        markup,
+    )
+
+
+def recorded_page(run: dict[str, Any]) -> str:
+    """The page of a recorded run: parameters that differ from the quick ones, figures and record; no prose of the chapter."""
+    chapter = run["chapter"]
+    title = f"{run['preset']} · {run['run']}"
+    notebook = nbformat.read(ROOT / f"{run['page']}.ipynb", as_version=4)
+    outputs = [output for cell in notebook.cells for output in cell.outputs]
+    chapter_link = f"../../notebooks/{chapter}.html"
+    shown = "\n".join(figure(output.data, output.metadata.innercodes, run, chapter_link) for output in outputs)
+    defaults = {p.name: p.default for p in runs.parameters.CHAPTERS[chapter]}
+    changed = ", ".join(
+        f"`{name} = {value!r}`" for name, value in run["parameters"].items() if value != defaults.get(name)
+    )
+    record = claims.record_table(run["claims"], claims.of_chapter(chapter), run["preset"])
+    warning = f"\n```{{warning}}\n{stale_text(run)}\n```\n" if run["stale"] else ""
+    return f"""# Recorded run: {title}
+
+The figures of [the chapter](../../notebooks/{chapter}) on other data or networks, without its text. Run with
+{changed}.
+{warning}
+{provenance_text(run)}
+
+## Figures
+
+{raw(shown)}
+
+## Record
+
+{raw(record)}
+"""
+
+
+def raw(markup: str) -> str:
+    return f"````{{raw}} html\n{markup}\n````"
+
+
+def contents(found: list[dict[str, Any]]) -> dict[str, Any]:
+    """The table of contents with the recorded runs below their chapters."""
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    for part in toc["parts"]:
+        for entry in part["chapters"]:
+            sections = [
+                run["page"]
+                for run in found
+                if entry["file"] == f"notebooks/{run['chapter']}" and run["page"] != entry["file"]
+            ]
+            if sections:
+                entry["sections"] = [{"file": page} for page in sections]
+    return toc
+
+
+def configuration() -> dict[str, Any]:
+    """The configuration with the addresses of pyproject.toml; without a repository there are no links to one."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    if urls.get("Repository"):
+        config["repository"] = {"url": urls["Repository"].rstrip("/"), "branch": "main", "provider": "github"}
+        config["html"] |= {"use_repository_button": True, "use_issues_button": True}
+        config["launch_buttons"] |= {
+            "colab_url": "https://colab.research.google.com",
+            "binderhub_url": "https://mybinder.org",
+        }
+    if urls.get("Site"):
+        config["html"]["baseurl"] = urls["Site"]
+    return config
+
+
+def downloads(folder: Path) -> None:
+    """Each notebook without outputs, and a zip of all; the same bytes for the same notebooks."""
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "inner-codes-notebooks.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
+            shutil.copy(path, folder / path.name)
+            entry = zipfile.ZipInfo(f"inner-codes/notebooks/{path.name}", date_time=(1980, 1, 1, 0, 0, 0))
+            archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED)
