@@ -54,24 +54,26 @@ def sorted_strengths(dividends: Tensor) -> np.ndarray:
     return (strength / strength[..., :1]).mean(-2).cpu().numpy()
 
 
-def curves(rows: Mapping[str, np.ndarray], x_label: str, y_label: str, line: float) -> Figure:
-    """One curve for each kind of network, mean and span over seeds, with a dotted line at `line`."""
+def curves(rows: Mapping[str, np.ndarray], line: float) -> Figure:
+    """Sorted strengths (seeds, 2^n - 1) of each kind of network: mean and span over seeds, with a dotted line at `line`."""
     figure, axes = plt.subplots()
     for name, values in rows.items():
         x = np.arange(1, values.shape[-1] + 1)
         axes.plot(x, values.mean(0), color=COLOURS[name], label=name)
         axes.fill_between(x, values.min(0), values.max(0), color=COLOURS[name], alpha=0.25, linewidth=0)
     axes.axhline(line, ls=":", color="#8a8f98")
-    axes.set(xlabel=x_label, ylabel=y_label, xscale="log", ylim=(0, 1.02))
+    axes.set(
+        xlabel="interactions, strongest first", ylabel="strength, share of the strongest", xscale="log", ylim=(0, 1.02)
+    )
     axes.legend()
     return figure
 
 
-def explained_curves(explained: Mapping[str, Tensor], shares: np.ndarray, judged: float) -> Figure:
-    """Explained variance (seeds, samples, shares) against the share of interactions kept: median over samples."""
+def explained_curves(explained: Mapping[str, Sequence[float]], parts: np.ndarray, judged: float) -> Figure:
+    """Explained variance against the share of interactions kept, for each kind of network."""
     figure, axes = plt.subplots()
     for name, values in explained.items():
-        axes.plot(shares, values.median(1).values.mean(0).cpu(), color=COLOURS[name], label=name)
+        axes.plot(parts, values, color=COLOURS[name], label=name)
     axes.axvline(judged, ls=":", color="#8a8f98")
     axes.set(xscale="log", xlabel="share of the interactions kept", ylabel="explained variance (R²)", ylim=(-1, 1.03))
     axes.legend()

@@ -1,13 +1,13 @@
 """From a data set and a network to a game: who the players are, how they are masked, and what the network then says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from innercodes import data, interactions
+from innercodes import data, interactions, models
 from innercodes.parameters import Run, refusal
 
 
@@ -83,18 +83,51 @@ def _picks(run: Run, train: data.Data, test: data.Data, candidates: Tensor) -> t
     return data.Data(train.inputs[chosen].to(run.device), train.labels[chosen].to(run.device), train.classes), picked
 
 
-def outputs(game: Game, model: nn.Module, chunk: int = 512, progress: bool = False) -> Tensor:
-    """The log-odds of the true class for every sample and mask, float64 (samples, 2^n), in the order of `coalitions`.
+def train(game: Game, run: Run) -> dict[str, list[nn.Module]]:
+    """One network per seed, and beside each its two twins.
+
+    trained     learned the training samples, or was read from `weights`
+    untrained   the same start, no training
+    memorising  the same start, trained in the same way on shuffled labels
+    """
+    networks: dict[str, list[nn.Module]] = {"trained": [], "untrained": [], "memorising": []}
+    for seed in run.seeds:
+        mixed = torch.randperm(len(game.train.labels), generator=torch.Generator().manual_seed(seed))
+        for kind, labels in (
+            ("trained", game.train.labels),
+            ("untrained", None),
+            ("memorising", game.train.labels[mixed.to(run.device)]),
+        ):
+            given = run.weights if kind == "trained" else ""
+            network = models.load(run.model, seed, given, run.device)
+            if labels is not None and not given:
+                models.train(network, game.train.inputs, labels, run.epochs, run.learning_rate, seed, progress=run.bars)
+            networks[kind].append(network)
+    return networks
+
+
+def outputs(game: Game, networks: Iterable[nn.Module], chunk: int = 512, progress: bool = False) -> Tensor:
+    """The log-odds of the true class for every network, sample and mask, float64 (networks, samples, 2^n).
 
     `chunk` bounds how many masks of a sample are scored at once; memory beyond the result does not grow with 2^n.
     """
+    return torch.stack([_outputs(game, network, chunk, progress) for network in networks])
+
+
+def _outputs(game: Game, network: nn.Module, chunk: int, progress: bool) -> Tensor:
     rows = []
     for sample in tqdm(range(len(game.labels)), unit="sample", desc="masked outputs", disable=not progress):
 
         def score(masks: Tensor, sample: int = sample) -> Tensor:
             views = game.masked(sample, masks)
-            logits = model(views.flatten(0, 1)).unflatten(0, views.shape[:2])
+            logits = network(views.flatten(0, 1)).unflatten(0, views.shape[:2])
             return interactions.log_odds(logits.double(), game.labels[sample]).mean(1)
 
         rows.append(interactions.masked_outputs(score, game.n, chunk, game.inputs.device))
     return torch.stack(rows)
+
+
+def shuffled(values: Tensor, seed: int) -> Tensor:
+    """The same outputs in a random order of the masks, (..., 2^n): their values without their meaning."""
+    order = torch.randperm(values.shape[-1], generator=torch.Generator().manual_seed(seed))
+    return values[..., order.to(values.device)]

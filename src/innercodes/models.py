@@ -1,6 +1,7 @@
 """The networks of the book: small ones trained here, and the loading of weights without pickle."""
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -27,6 +28,17 @@ def lenet(outputs: int = 2) -> nn.Sequential:
         nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(), nn.Linear(400, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, outputs),
     )  # fmt: skip
+
+
+def polynomial(players: int, degree: int, seed: int, hidden: int = 16) -> Callable[[Tensor], Tensor]:
+    """A network whose only non-linearity is a product: the sum over hidden units of `degree` linear maps multiplied.
+
+    A polynomial of that degree in its inputs; masks (m, players) to outputs float64 (m,). Shown players have random values.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    maps = torch.randn(degree, hidden, players, dtype=torch.float64, generator=generator)
+    values = torch.randn(players, dtype=torch.float64, generator=generator)
+    return lambda masks: ((masks.double() * values) @ maps.mT).prod(0).sum(-1)
 
 
 NETWORKS = {"mlp5": mlp5, "lenet": lenet}

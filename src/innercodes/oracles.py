@@ -1,13 +1,16 @@
 """Slow, literal statements of definitions, against which the fast formulas are held in chapters and tests.
 
-Nothing here shares code with what it checks. Outputs are float64 (2^n,) in binary order: bit i of the index = player i.
+Nothing above `gaps` shares code with what it checks. Outputs are float64 (2^n,) in binary order: bit i of the index = player i.
 """
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
+
+from innercodes import interactions
 
 
 def _discrete_derivative(outputs: Tensor, coalition: int, context: int) -> float:
@@ -69,3 +72,22 @@ def shapley_taylor(outputs: Tensor, order: int) -> Tensor:
                 for s in _contexts(n, coalition)
             )
     return values
+
+
+def gaps(generators: Iterable[torch.Generator]) -> dict[str, float]:
+    """The largest difference of the fast indices from the definitions here, on random games with two to six players."""
+    largest = dict.fromkeys(("shapley", "shapley_interaction", "shapley_taylor"), 0.0)
+    for generator, n in itertools.product(generators, range(2, 7)):
+        outputs = torch.randn(2**n, dtype=torch.float64, generator=generator)
+        dividends = interactions.harsanyi(outputs)
+        found = [
+            ("shapley", interactions.shapley(dividends) - shapley(outputs)),
+            ("shapley_interaction", interactions.shapley_interaction(dividends) - shapley_interaction(outputs)),
+        ]
+        for order in range(1, n + 1):
+            found.append(
+                ("shapley_taylor", interactions.shapley_taylor(dividends, order) - shapley_taylor(outputs, order))
+            )
+        for name, gap in found:
+            largest[name] = max(largest[name], float(gap.abs().max()))
+    return largest

@@ -59,7 +59,8 @@ class Parameter:
         number = "a whole number" if self.kind is int else "a number"
         if math.isinf(self.high):
             return number if math.isinf(self.low) else f"{number} of at least {self.low:g}"
-        return f"{number} from {self.low:g} to {self.high:g}"
+        form = ",d" if self.kind is int else "g"
+        return f"{number} from {self.low:{form}} to {self.high:{form}}"
 
     def check(self, value: Any) -> None:
         """Raise ParameterError unless the value is allowed."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
+import plotly.express as px
 import plotly.graph_objects as go
 import seaborn as sns
 from IPython.display import display
@@ -22,7 +23,8 @@ _ids = itertools.count()
 
 
 def style() -> None:
-    """Set seaborn's theme and the book's colours. Call once at the top of a chapter."""
+    """Set the look of seaborn, matplotlib and Plotly Express. Call once at the top of a chapter."""
+    px.defaults.color_discrete_sequence = list(PALETTE)
     sns.set_theme(
         context="notebook",
         style="ticks",
@@ -50,7 +52,7 @@ def show(figure: Any, name: str, alt: str, caption: str) -> None:
         raise ValueError(f"name = {name!r}: must hold only small letters, digits and '-'")
     metadata = {"innercodes": {"figure": name, "alt": alt, "caption": caption}}
     if isinstance(figure, go.Figure):
-        figure.update_layout(paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", colorway=list(PALETTE))
+        figure.update_layout(paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)")
         display(
             {"application/vnd.plotly.v1+json": json.loads(figure.to_json()), "text/plain": alt},
             raw=True,

@@ -36,11 +36,11 @@ def _offline_mathjax(app: Sphinx, config: Any) -> None:
 
 
 def _repair_page(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Drop thebe's scripts, which raise an error on every page and are not used."""
-    context["script_files"] = [
-        f for f in context.get("script_files", []) if "thebe" not in str(getattr(f, "filename", f))
-    ]
-    context["css_files"] = [f for f in context.get("css_files", []) if "thebe" not in str(getattr(f, "filename", f))]
+    """Drop thebe, which is not used: its inline script is there twice and raises an error on every page."""
+    for kind in ("script_files", "css_files"):
+        context[kind] = [
+            f for f in context.get(kind, []) if "thebe" not in f"{getattr(f, 'filename', f)} {vars(f)}".lower()
+        ]
 
 
 def _copy_libraries(app: Sphinx, error: Exception | None) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap as scipy_bootstrap
@@ -57,6 +58,25 @@ def bootstrap(
             method="percentile", rng=np.random.default_rng(seed),
         )  # fmt: skip
     return Estimate(float(mean_over_seeds(*rows, axis=-1)), result.bootstrap_distribution)
+
+
+def compare(
+    values: Mapping[str, np.ndarray], statistic: Callable[..., np.ndarray] = np.mean, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """A statistic of the trained network beside its controls, as `claims.Results.judge` takes it.
+
+    `values` holds "trained", "untrained" and any other control, each (seeds, samples): value and interval of the first,
+    the difference from the second as `twin`, and the value of every control as `baseline`.
+    """
+    own = bootstrap(values["trained"], statistic=statistic, draws=draws, seed=seed)
+    return {
+        "value": own.value,
+        "ci": own.interval(),
+        "twin": bootstrap(values["trained"], values["untrained"], statistic, draws, seed),
+        "baseline": {
+            name: float(np.mean(statistic(rows, axis=-1))) for name, rows in values.items() if name != "trained"
+        },
+    }
 
 
 def holm(estimates: Mapping[str, Estimate]) -> dict[str, tuple[float, float]]:
