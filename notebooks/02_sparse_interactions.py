@@ -439,8 +439,8 @@ if show_examples and not data_root:
         "marked as the strongest interaction of three squares or more.",
         caption=f"A board that x has won, and the strongest interaction of at least three "
         f"squares: {int(members.sum())} marked squares act together, and the number is what "
-        "they add to the log-odds of 'x has won'. An empty square is in no interaction: "
-        "masking it changes nothing.",
+        "they add to the log-odds of 'x has won'. With mask value 0 an empty square is in no "
+        "interaction: masking it changes nothing.",
     )
 
 # %% [markdown]

@@ -1,0 +1,30 @@
+"""Runs a chapter as a reader would: papermill in another process, in another folder."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import ROOT
+
+
+@pytest.fixture
+def papermill(tmp_path):
+    """`papermill(chapter, folder, **parameters)` runs the .ipynb in `folder`; gives the process and the results."""
+
+    def run(chapter: str, folder: str = "run", notebook: Path | None = None, **parameters):
+        work = tmp_path / folder
+        work.mkdir()
+        words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
+        notebook = notebook or ROOT / "notebooks" / f"{chapter}.ipynb"
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "papermill"), str(notebook), "out.ipynb", "--no-progress-bar", *words],
+            cwd=work, capture_output=True, text=True, check=False, timeout=300,
+            env=os.environ | {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1"},
+        )  # fmt: skip
+        path = work / parameters.get("out_dir", "runs") / "results.json"
+        return done, json.loads(path.read_text()) if path.is_file() else None
+
+    return run

@@ -1,0 +1,109 @@
+"""Every chapter runs at a tiny size in a fresh kernel, in another folder, twice with the same numbers."""
+
+import ast
+
+import jsonschema
+import jupytext
+import nbformat
+import pytest
+from tiny import ROOT, TINY
+
+from innercodes import claims, parameters
+
+CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
+NUMBER = {"type": "number"}
+RESULTS = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["chapter", "preset", "run", "parameters", "provenance", "claims", "metrics"],
+    "properties": {
+        **{name: {"type": "string"} for name in ("chapter", "preset", "run")},
+        **{name: {"type": "object"} for name in ("parameters", "provenance", "metrics")},
+        "claims": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "value", "ci", "baseline", "verdict", "note"],
+                "properties": {
+                    "value": {"type": ["number", "null"]},
+                    "ci": {
+                        "oneOf": [{"type": "null"}, {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}]
+                    },
+                    "verdict": {"enum": list(claims.VERDICTS)},
+                    "note": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+
+
+def test_every_chapter_has_a_tiny_size():
+    assert set(TINY) == set(CHAPTERS) == set(parameters.CHAPTERS)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_runs_twice_with_the_same_numbers(papermill, chapter):
+    done, first = papermill(chapter, "one", **TINY[chapter])
+    assert done.returncode == 0, done.stderr[-3000:]
+    jsonschema.validate(first, RESULTS)
+    assert {row["id"] for row in first["claims"]} == set(claims.of_chapter(chapter))
+    assert first["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
+    done, second = papermill(chapter, "two", **TINY[chapter], out_dir="a folder/with ü")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert second["claims"] == first["claims"] and second["metrics"] == first["metrics"]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_another_seed_gives_other_numbers(papermill, chapter):
+    first = papermill(chapter, "one", **TINY[chapter])[1]
+    other = papermill(chapter, "two", **TINY[chapter], seed=11)[1]
+    assert first["claims"] != other["claims"]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize(
+    ("bad", "begins"),
+    [
+        ({"n_seeds": 0}, "ParameterError: n_seeds = 0: must be a whole number from 1 to 100"),
+        ({"sede": 1}, "ParameterError: sede: "),
+        ({"data_root": "no/such/folder"}, "ParameterError: data_root = 'no/such/folder': must be a folder that exists"),
+    ],
+)
+def test_a_bad_value_stops_before_any_work_with_one_clear_last_line(papermill, chapter, bad, begins):
+    done, results = papermill(chapter, **bad)
+    assert done.returncode != 0 and results is None
+    assert done.stderr.strip().splitlines()[-1].startswith(begins)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_lost_parameters_tag_is_an_error(papermill, chapter, tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.pop("tags", None)
+    nbformat.write(notebook, tmp_path / "untagged.ipynb")
+    done, results = papermill(chapter, notebook=tmp_path / "untagged.ipynb", seed=4)
+    assert done.returncode != 0 and results is None
+    assert "lost the tag 'parameters'" in done.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_parameters_cell_is_the_declaration(chapter):
+    """One tagged cell, a plain scalar and a comment a line, the declared defaults; the check is the first code after it."""
+    notebook = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    tagged = [cell for cell in code if "parameters" in cell.metadata.get("tags", ())]
+    assert tagged == code[:1]
+    lines = tagged[0].source.splitlines()
+    assert all("  # " in line for line in lines)
+    values = {line.split(" = ")[0]: ast.literal_eval(line.split(" = ", 1)[1].split("  # ")[0]) for line in lines}
+    declared = {p.name: p.default for p in parameters.CHAPTERS[chapter]}
+    assert values == declared and [type(v) for v in values.values()] == [type(declared[name]) for name in values]
+    assert f'parameters.check("{chapter}", globals())' in code[1].source
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_defines_no_long_function(chapter):
+    for node in ast.walk(ast.parse("\n".join(claims.code_cells(chapter)))):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            assert node.end_lineno - node.lineno < 6, f"{node.name} belongs into the package"

@@ -1,0 +1,176 @@
+"""The engine: runs, their parameters, failures that name chapter and cell, records without paths, staging."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import runs
+import stage
+from tiny import ROOT
+
+CHAPTER = "02_sparse_interactions"
+KEY = runs.Key("imagenet", CHAPTER, "mnist3")
+
+
+def test_command_line_values_get_their_declared_types(tmp_path):
+    given = runs.parse('n_seeds=2 learning_rate=1e-4 show_examples=False run=x "data_root=a folder" epochs=many sede=1')
+    values = runs.values(KEY, given)
+    assert values["n_seeds"] == 2 and values["learning_rate"] == 1e-4 and values["show_examples"] is False
+    assert values["data_root"] == str(Path("a folder").absolute())
+    assert values["epochs"] == "many" and values["sede"] == "1"  # refused in the notebook, by name
+    assert values["preset"] == "imagenet" and values["run"] == "mnist3" and values["dataset"] == "mnist3"
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (runs.Key("quick", "99_nothing", "default"), "CHAPTER = '99_nothing': must be one of 02_"),
+        (runs.Key("huge", CHAPTER, "default"), "PRESET = 'huge': must be one of quick, imagenet, paper"),
+        (runs.Key("imagenet", CHAPTER, "nothing"), "RUN = 'nothing': must be one of mnist3"),
+        (runs.Key("imagenet", CHAPTER, "../x"), "RUN = '../x': must be one of"),
+    ],
+)
+def test_runs_that_do_not_exist_are_refused(key, message):
+    with pytest.raises(runs.UsageError) as caught:
+        runs.values(key, {})
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("text", ["seed", 'a="b'])
+def test_malformed_params_are_refused(text):
+    with pytest.raises(runs.UsageError, match=r"^PARAMS"):
+        runs.parse(text)
+
+
+@pytest.mark.parametrize("preset", sorted((ROOT / "presets").glob("*/*.yml")), ids=lambda p: p.stem)
+def test_preset_files_hold_only_allowed_values(preset):
+    chapter, run = preset.stem.split("--")
+    values = runs.values(runs.Key(preset.parent.name, chapter, run), {})
+    declared = {p.name: p for p in runs.parameters.CHAPTERS[chapter]}
+    for name, value in values.items():
+        declared[name].check(value)
+
+
+def test_a_run_is_keyed_on_code_packages_claims_and_values():
+    base = runs.fingerprint(KEY, {"seed": 0})
+    assert set(base) == {"source", "lock", "claims", "values"}
+    assert runs.fingerprint(KEY, {"seed": 1})["values"] != base["values"]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the files git would commit, in a folder of its own with a commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        target = tmp_path / "book" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    folder = tmp_path / "book"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    return folder
+
+
+def engine(folder: Path, *words: str, **changed):
+    """The engine of a copied checkout, with the package imported from there too."""
+    return subprocess.run(
+        [sys.executable, "workflow/engine.py", *words], cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(folder / "src")} | changed, timeout=300,
+    )  # fmt: skip
+
+
+def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(checkout):
+    source = checkout / "notebooks" / f"{CHAPTER}.py"
+    text = source.read_text()
+    marker = "# %%\nfrom innercodes import parameters\n"
+    assert marker in text
+    source.write_text(text.replace(marker, marker + '\nraise RuntimeError("planted")\n'))
+    done = engine(checkout, "book")
+    assert done.returncode != 0
+    assert f"error: {CHAPTER} (quick, default) failed in cell [3]: RuntimeError: planted" in done.stderr
+    folder = checkout / "_build" / "runs" / "quick" / f"{CHAPTER}--default"
+    assert (folder / "chapter.partial.ipynb").is_file()
+    assert not (folder / "results.json").exists() and not (folder / "chapter.ipynb").exists()
+    assert not (checkout / "_build" / "html").exists()
+
+
+def test_a_bad_parameter_ends_the_command_with_one_clear_line(checkout):
+    done = engine(checkout, "chapter", "--chapter", CHAPTER, "--params", "n_seeds=0")
+    assert done.returncode != 0
+    assert "ParameterError: n_seeds = 0: must be a whole number from 1 to 100" in done.stderr
+    done = engine(checkout, "chapter", "--chapter", "nothing")
+    assert done.returncode == 2 and done.stderr.strip().startswith("error: CHAPTER = 'nothing'")
+
+
+def test_a_record_needs_a_clean_tree(checkout):
+    (checkout / "new.txt").write_text("not committed")
+    done = engine(checkout, "record", "--chapter", CHAPTER)
+    assert done.returncode == 2 and "error: the tree is not clean (new.txt)" in done.stderr
+    assert not list((checkout / "results").rglob("*.json")) or not (checkout / "_build" / "runs").exists()
+
+
+def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
+    weights = tmp_path / "secret place" / "net.pth"
+    weights.parent.mkdir()
+    import torch
+
+    from innercodes import models
+
+    torch.save(models.load("mlp5", 5).state_dict(), weights)
+    tiny = f"'weights={weights}' n_samples=6 epochs=1 n_seeds=1 bootstrap=100"
+    done = engine(checkout, "record", "--chapter", CHAPTER, "--params", tiny)
+    assert done.returncode == 0, done.stderr
+    target = checkout / "results" / "quick" / f"{CHAPTER}--default.json"
+    record, notebook = target.read_text(), target.with_suffix(".ipynb").read_text()
+    for text in (record, notebook):
+        assert "secret place" not in text and str(tmp_path) not in text
+    content = json.loads(record)
+    assert content["parameters"]["weights"].startswith("net.pth (sha256 ") and not content["provenance"]["dirty"]
+    cells = nbformat.reads(notebook, as_version=4).cells
+    assert cells and all(not cell.source and "figure" in cell.outputs[0].metadata.innercodes for cell in cells)
+
+
+def result(**changed):
+    values = {p.name: p.default for p in runs.parameters.CHAPTERS[CHAPTER]}
+    made = {
+        "commit": "a" * 40, "dirty": False, "source_hash": stage.claims.source_hash(CHAPTER), "lock_hash": "", "seconds": 60,
+        "started": "2026-01-01", "hardware": "a machine", "packages": {},
+    }  # fmt: skip
+    return {
+        "chapter": CHAPTER, "preset": "imagenet", "run": "mnist3", "parameters": values, "provenance": made,
+        "claims": [{"id": "INT-1", "verdict": "partly"}], "metrics": {},
+    } | changed  # fmt: skip
+
+
+def test_an_old_record_is_called_old():
+    assert not stage.describe(result(), "results/imagenet/x")["stale"]
+    old = result()
+    old["provenance"]["source_hash"] = "0" * 16
+    described = stage.describe(old, "results/imagenet/x")
+    assert described["stale"] and "older code" in stage.header(CHAPTER, [described])
+
+
+def test_outputs_are_finished_for_the_page():
+    run = stage.describe(result(), "p")
+    bar = nbformat.v4.new_output("stream", name="stderr", text="training:  10%|#   | 1/10 [00:01<00:09]\r")
+    assert stage.finish(bar, run, "") is None
+    text = nbformat.v4.new_output("stream", name="stderr", text="a warning\ntraining:  10%|#   | 1/10\r")
+    assert stage.finish(text, run, "").text == "a warning"
+    claim = nbformat.v4.new_output("display_data", {"text/html": "<p class='ic-claim' data-claim='INT-1'>x</p>"})
+    assert "partly" in stage.finish(claim, run, "")["data"]["text/html"]
+    assert stage.anchors(claim) == ["INT-1"]
+
+
+def test_recorded_runs_stand_below_their_chapters_in_the_contents():
+    run = stage.describe(result(), "results/imagenet/02--mnist3")
+    toc = stage.contents([run])
+    entry = next(e for part in toc["parts"] for e in part["chapters"] if e["file"] == f"notebooks/{CHAPTER}")
+    assert entry["sections"] == [{"file": "results/imagenet/02--mnist3"}]

@@ -1,0 +1,261 @@
+"""Claims files, verdicts, intervals and the results file."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from innercodes import claims, parameters, stats
+
+CHAPTER = "02_sparse_interactions"
+
+
+def test_every_claim_of_the_four_papers_is_entered():
+    ids = {claim["id"] for paper in claims.papers() for claim in paper["claims"]}
+    expected = {
+        f"{name}-{i}" for name, last in (("SYM", 21), ("INT", 27), ("TEL", 22), ("COD", 26)) for i in range(1, last + 1)
+    }
+    assert len(expected) == 96 and expected <= ids
+
+
+def test_what_was_seen_before_registration_says_so():
+    seen = {claim["id"] for paper in claims.papers() for claim in paper["claims"] if "seen" in claim}
+    assert seen == {"COD-1", "COD-5", "COD-8", "TEL-5", "TEL-7"}
+
+
+GOOD = """\
+paper: {key: k, authors: a, title: t, chapter: 02_sparse_interactions}
+claims:
+  - id: INT-1
+    statement: s
+    where: w
+    paper_says: p
+    measure: m
+    baseline: b
+    kind: effect
+    scales:
+      quick: {scope: analog, op: ">=", threshold: 0.9, twin: true}
+      imagenet: {not_tested: r}
+      paper: {not_tested: r}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "word"),
+    [
+        ("    kind: effect\n", "    kind: effect\n    colour: red\n", 3, "colour"),
+        ("    measure: m\n", "", 3, "measure"),
+        ("kind: effect", "kind: feeling", 9, "feeling"),
+        ('op: ">="', 'op: "=>"', 11, "=>"),
+        ("threshold: 0.9", "threshold: 1e-9x", 11, "1e-9x"),
+        ("threshold: 0.9, ", "", 11, "threshold"),
+        ("imagenet: {not_tested: r}", "imagenet: {}", 12, "scope"),
+        ("imagenet: {not_tested: r}", "imagenet: {not_tested: r, op: '<'}", 12, "op"),
+        ("      paper: {not_tested: r}\n", "", 11, "paper"),
+        ("threshold: 0.9", "threshold: [0, 1]", 11, "within"),
+        ("id: INT-1", "id: XYZ-1", 3, "XYZ"),
+    ],
+)
+def test_a_fault_in_a_claims_file_is_an_error_that_names_the_line(tmp_path, old, new, line, word):
+    path = tmp_path / "x.yml"
+    path.write_text(GOOD)
+    claims.read(path)
+    assert old in GOOD
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(claims.ClaimsError) as caught:
+        claims.read(path)
+    assert f"x.yml, line {line}:" in str(caught.value) and word in str(caught.value)
+
+
+def test_a_duplicate_id_names_both_lines(tmp_path):
+    path = tmp_path / "x.yml"
+    path.write_text(GOOD + GOOD.split("claims:\n")[1])
+    with pytest.raises(claims.ClaimsError, match="line 14: INT-1 stands in line 3 already"):
+        claims.read(path)
+
+
+def test_an_id_in_two_files_is_refused(tmp_path):
+    (tmp_path / "a.yml").write_text(GOOD)
+    (tmp_path / "b.yml").write_text(GOOD)
+    with pytest.raises(claims.ClaimsError, match="INT-1"):
+        claims.papers(tmp_path)
+
+
+def scale(**changed):
+    return {"scope": "analog", "op": ">=", "threshold": 0.9, "twin": False} | changed
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments", "verdict"),
+    [
+        (scale(), {"value": 0.9}, "reproduced"),
+        (scale(), {"value": 0.89}, "not reproduced"),
+        (scale(op=">"), {"value": 0.9}, "not reproduced"),
+        (scale(op="<", threshold=1.0), {"value": 0.9}, "reproduced"),
+        (scale(op="<=", threshold=0.9), {"value": 0.9}, "reproduced"),
+        (scale(op="within", threshold=[1, 2]), {"value": 2.0}, "reproduced"),
+        (scale(op="within", threshold=[1, 2]), {"value": 2.1}, "not reproduced"),
+        (scale(interval=True), {"value": 0.95, "ci": (0.91, 0.99)}, "reproduced"),
+        (scale(interval=True), {"value": 0.95, "ci": (0.89, 0.99)}, "not reproduced"),
+        (scale(twin=True), {"value": 0.95, "twin": (0.1, 0.2)}, "reproduced"),
+        (scale(twin=True), {"value": 0.95, "twin": (-0.1, 0.2)}, "partly"),
+        (scale(twin=True), {"value": 0.95, "twin": (-0.2, -0.1)}, "partly"),
+        (scale(twin=True), {"value": 0.5, "twin": (0.1, 0.2)}, "not reproduced"),
+        (scale(twin=True, op="<", threshold=1), {"value": 0.5, "twin": (-0.2, -0.1)}, "reproduced"),
+        (scale(twin=True, op="within", threshold=[0, 1]), {"value": 0.5, "twin": (-0.2, -0.1)}, "reproduced"),
+        (
+            scale(also=[{"name": "a", "measure": "m", "op": ">", "threshold": 0}]),
+            {"value": 1, "also": {"a": 1}},
+            "reproduced",
+        ),
+        (
+            scale(also=[{"name": "a", "measure": "m", "op": ">", "threshold": 0}]),
+            {"value": 1, "also": {"a": 0}},
+            "partly",
+        ),
+        (scale(), {"value": math.nan}, "not reproduced"),
+    ],
+)
+def test_verdicts(test, arguments, verdict):
+    assert claims.judge(test, **arguments)[0] == verdict
+
+
+@pytest.mark.parametrize(
+    ("test", "arguments"),
+    [
+        (scale(twin=True), {"value": 1}),
+        (scale(interval=True), {"value": 1}),
+        (scale(also=[{"name": "a", "measure": "m", "op": ">", "threshold": 0}]), {"value": 1}),
+        (scale(), {"value": 1, "also": {"b": 1}}),
+    ],
+)
+def test_a_judgement_without_what_its_claim_asks_for_is_an_error(test, arguments):
+    with pytest.raises(ValueError):
+        claims.judge(test, **arguments)
+
+
+def new_results(tmp_path, **changed) -> claims.Results:
+    values = {p.name: p.default for p in parameters.CHAPTERS[CHAPTER]} | {"out_dir": str(tmp_path / "out")} | changed
+    return claims.Results(parameters.check(CHAPTER, values))
+
+
+def test_the_results_file_follows_the_contract(tmp_path):
+    results = new_results(tmp_path)
+    results.judge("INT-1", 0.0, baseline={"untrained": 0.0})
+    results.metrics["x"] = 1.5
+    path = results.write()
+    content = json.loads(path.read_text())
+    assert set(content) == {"chapter", "preset", "run", "parameters", "provenance", "claims", "metrics"}
+    assert {"commit", "dirty", "source_hash", "lock_hash", "started", "seconds", "hardware", "packages"} == set(
+        content["provenance"]
+    )
+    assert [row["id"] for row in content["claims"]] == [f"INT-{i}" for i in range(1, 28)]
+    assert all({"id", "value", "ci", "baseline", "verdict", "note"} <= set(row) for row in content["claims"])
+    assert content["claims"][0]["verdict"] == "reproduced"
+    others = content["claims"][1:]
+    assert all(row["verdict"] == "not tested here" and row["note"] and row["value"] is None for row in others)
+    assert [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    results = new_results(tmp_path)
+    path = results.write()
+    before = path.read_text()
+    results.metrics["bad"] = math.nan
+    with pytest.raises(ValueError):
+        results.write()
+    assert path.read_text() == before and [p.name for p in path.parent.iterdir()] == ["results.json"]
+
+
+def test_values_that_can_not_be_judged_are_refused(tmp_path):
+    results = new_results(tmp_path)
+    with pytest.raises(ValueError, match="INT-99"):
+        results.judge("INT-99", 1.0)
+    with pytest.raises(ValueError, match="nan"):
+        results.judge("INT-1", math.nan)
+    with pytest.raises(ValueError, match="not tested at quick"):
+        results.judge("INT-26", 1.0)
+
+
+def test_the_bootstrap_agrees_with_theory():
+    values = np.random.default_rng(0).normal(3, 2, (3, 400))
+    estimate = stats.bootstrap(values, draws=4000)
+    low, high = estimate.interval()
+    # Samples are drawn once for all seeds, so the mean over seeds is a mean of 400 numbers.
+    error = 1.96 * values.mean(0).std() / 20
+    assert estimate.value == pytest.approx(values.mean())
+    assert low == pytest.approx(values.mean() - error, abs=0.15 * error)
+    assert high == pytest.approx(values.mean() + error, abs=0.15 * error)
+    assert np.array_equal(estimate.draws, stats.bootstrap(values, draws=4000).draws)
+
+
+def test_a_network_that_equals_its_twin_differs_by_zero():
+    values = np.random.default_rng(0).random((3, 50))
+    same = stats.bootstrap(values, values, np.median, 500)
+    assert same.value == 0 and same.interval() == (0, 0) and same.p == 1
+
+
+def test_pairing_makes_a_constant_difference_certain():
+    values = np.random.default_rng(0).normal(0, 100, (3, 50))
+    difference = stats.bootstrap(values + 1, values, draws=300)
+    assert difference.interval() == pytest.approx((1, 1))
+
+
+def normal(mean: float, seed: int) -> stats.Estimate:
+    return stats.Estimate(mean, np.random.default_rng(seed).normal(mean, 1, 200_000))
+
+
+def test_holm_steps_down():
+    """Against the adjusted p-values written out by hand: sorted p times 3, 2, 1, and the running maximum of them."""
+    estimates = {"a": normal(2.6, 1), "b": normal(2.2, 2), "c": normal(1.5, 3)}
+    intervals = stats.holm(estimates)
+    p = {name: 2 * 0.5 * math.erfc(e.value / math.sqrt(2)) for name, e in estimates.items()}
+    adjusted, largest = {}, 0.0
+    for factor, name in zip((3, 2, 1), sorted(p, key=p.get), strict=True):
+        largest = max(largest, factor * p[name])
+        adjusted[name] = largest
+    assert {name: low > 0 for name, (low, _) in intervals.items()} == {name: q < 0.05 for name, q in adjusted.items()}
+    assert adjusted["a"] < 0.05 < adjusted["b"] * 1.2  # the case has something to decide
+    # What a later test alone would show is not believed once the step-down has stopped.
+    stopped = stats.holm({"a": normal(2.3, 1), "b": normal(2.2, 2), "c": normal(2.1, 3)})
+    assert all(low <= 0 <= high for low, high in stopped.values())
+
+
+def test_compare_is_what_judge_takes():
+    values = {
+        kind: np.random.default_rng(i).random((3, 40)) for i, kind in enumerate(("trained", "untrained", "shuffled"))
+    }
+    found = stats.compare(values, np.median, 200, 0)
+    assert found["value"] == pytest.approx(np.median(values["trained"], axis=1).mean())
+    assert set(found["baseline"]) == {"untrained", "shuffled"}
+    gap = np.median(values["trained"], axis=1).mean() - np.median(values["untrained"], axis=1).mean()
+    assert found["twin"].value == pytest.approx(gap)
+
+
+def copy_sources(tmp_path):
+    for part in ("notebooks", "src"):
+        shutil.copytree(claims.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    return tmp_path
+
+
+def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
+    root = copy_sources(tmp_path)
+    before = claims.source_hash(CHAPTER, root)
+    assert before == claims.source_hash(CHAPTER)
+    chapter = root / "notebooks" / f"{CHAPTER}.py"
+    text = chapter.read_text()
+    chapter.write_text(text.replace("# # Sparse interactions", "# # Sparse interactions, told anew"))
+    assert claims.source_hash(CHAPTER, root) == before
+    site = root / "src" / "innercodes" / "site.py"
+    site.write_text(site.read_text() + "\n# changed\n")
+    assert claims.source_hash(CHAPTER, root) == before
+    for name in ("interactions", "tables", "parameters", "_compat"):
+        module = root / "src" / "innercodes" / f"{name}.py"
+        old = module.read_text()
+        module.write_text(old + "\n# changed\n")
+        assert claims.source_hash(CHAPTER, root) != before, name
+        module.write_text(old)
+    chapter.write_text(text.replace("results.write()", "results.write()  # changed"))
+    assert claims.source_hash(CHAPTER, root) != before
