@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py)
 
-.PHONY: help book test chapter record lint format notebooks lock serve clean
+.PHONY: help book test chapter record lint format notebooks readme lock serve clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -40,6 +40,9 @@ format: $(READY)  ## put code into the common style
 
 notebooks: $(READY)  ## bring each .ipynb in step with its .py
 	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
+
+readme: book  ## bring the picture and the tally of README.md in step with the book
+	@$(BIN)/python workflow/readme.py
 
 lock: $(READY)  ## choose the exact versions from pyproject.toml anew, into requirements.lock
 	$(BIN)/python workflow/lock.py

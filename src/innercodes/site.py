@@ -111,21 +111,13 @@ def scorecard_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def tally(rows: list[dict[str, Any]]) -> dict[str, Counter]:
-    """Per paper, how many claims have which verdict at the quick scale; a claim without a quick run counts as not tested."""
-    counts: dict[str, Counter] = {}
-    for row in rows:
-        seen = counts.setdefault(row["paper"], Counter())
-        if row["preset"] in ("", "quick"):
-            seen[row["verdict"]] += 1
-    return counts
-
-
 def tally_table(runs: list[dict[str, Any]]) -> list[list[str]]:
-    """The tally as rows of text, a header first."""
+    """How many claims of each paper have which verdict at the quick scale, as rows of text with a header first."""
+    quick = {row["id"]: row["verdict"] for run in runs if run["preset"] == "quick" for row in run["claims"]}
     rows = [["Paper", *(verdict.capitalize() for verdict in claims.VERDICTS)]]
-    for paper, counts in tally(scorecard_rows(runs)).items():
-        rows.append([paper, *(str(counts[verdict]) for verdict in claims.VERDICTS)])
+    for paper in claims.papers():
+        verdicts = Counter(quick.get(claim["id"], claims.VERDICTS[-1]) for claim in paper["claims"])
+        rows.append([paper["paper"]["authors"], *(str(verdicts[verdict]) for verdict in claims.VERDICTS)])
     return rows
 
 

@@ -126,3 +126,9 @@ def test_notebook_is_in_step(source):
     pair = [jupytext.read(source), jupytext.read(source.with_suffix(".ipynb"))]
     written, stored = ([(c.cell_type, c.metadata.get("tags", []), c.source) for c in nb.cells] for nb in pair)
     assert stored == written, "run: jupytext --to ipynb --update notebooks/*.py"
+
+
+def test_the_readme_counts_what_the_book_found():
+    import readme
+
+    assert readme.tally() in (ROOT / "README.md").read_text(encoding="utf-8"), "run `make readme`"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,3 +29,20 @@ def papermill(tmp_path):
         return done, json.loads(path.read_text()) if path.is_file() else None
 
     return run
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of the files git would commit, in a folder of its own with a commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        target = tmp_path / "book" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target)
+    folder = tmp_path / "book"
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=folder, check=True)
+    return folder

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,23 +59,6 @@ def test_a_run_is_keyed_on_code_packages_claims_and_values():
     base = runs.fingerprint(KEY, {"seed": 0})
     assert set(base) == {"source", "lock", "claims", "values"}
     assert runs.fingerprint(KEY, {"seed": 1})["values"] != base["values"]
-
-
-@pytest.fixture
-def checkout(tmp_path):
-    """A copy of the files git would commit, in a folder of its own with a commit."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        target = tmp_path / "book" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, target)
-    folder = tmp_path / "book"
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
-    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
-        subprocess.run([*git, *words], cwd=folder, check=True)
-    return folder
 
 
 def engine(folder: Path, *words: str, **changed):
