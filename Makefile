@@ -10,6 +10,8 @@ CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py
 
 .PHONY: help book test chapter record lint format notebooks readme lock serve clean
 .DEFAULT_GOAL := help
+# Through the environment, so that no quote in a value is read by make or the shell.
+export CHAPTER PRESET RUN PARAMS
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -21,10 +23,10 @@ test: book  ## pass the tests (PYTEST="-k name" for some of them)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
 
 chapter: $(READY)  ## run one chapter: CHAPTER= PRESET= RUN= PARAMS="name=value name=value", into _build/runs
-	@$(BIN)/python workflow/engine.py chapter --chapter="$(CHAPTER)" --preset="$(PRESET)" --run="$(RUN)" --params='$(PARAMS)'
+	@$(BIN)/python workflow/engine.py chapter --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
 
 record: $(READY)  ## the same, and store it in results/ (from a clean tree)
-	@$(BIN)/python workflow/engine.py record --chapter="$(CHAPTER)" --preset="$(PRESET)" --run="$(RUN)" --params='$(PARAMS)'
+	@$(BIN)/python workflow/engine.py record --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
 
 lint: $(READY)  ## style, spelling, workflows (needs Node.js)
 	$(BIN)/ruff check $(CODE)

@@ -45,8 +45,8 @@ def snakemake(cores: int, target: str, given: dict | None = None) -> int:
     """Run Snakemake for one target; `given` holds the parameters of runs that were asked for on the command line."""
     build = runs.ROOT / "_build"
     build.mkdir(exist_ok=True)
-    command = [str(BIN / "snakemake"), "--snakefile", "workflow/Snakefile", "--cores", str(cores), "--nolock"]
-    command += ["--rerun-incomplete", "--keep-going", "--quiet", "all", "--", target]
+    command = [str(BIN / "snakemake"), "--snakefile", "workflow/Snakefile", "--profile", "workflow/profiles/local"]
+    command += ["--cores", str(cores), "--", target]
     # BLAS and PyTorch take one thread each: two chapters side by side would otherwise fight for the cores.
     environment = os.environ | {
         "INNERCODES_GIVEN": json.dumps(given or {}), "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",

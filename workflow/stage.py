@@ -179,7 +179,7 @@ def recorded_page(run: dict[str, Any]) -> str:
     changed = ", ".join(
         f"`{name} = {value!r}`" for name, value in run["parameters"].items() if value != defaults.get(name)
     )
-    record = claims.record_table(run["claims"], claims.of_chapter(chapter), run["preset"])
+    record = claims.record_table(run["claims"], claims.of_chapter(chapter), run["preset"], anchors=True)
     warning = f"\n```{{warning}}\n{stale_text(run)}\n```\n" if run["stale"] else ""
     return f"""# Recorded run: {title}
 

@@ -40,9 +40,10 @@
     return { text, axis };
   }
 
-  function layout(given) {
+  function layout(given, width) {
     const { text, axis } = themed();
     const result = { ...given, template: undefined, font: { ...given.font, color: text } };
+    if (width < 500) result.legend = { ...given.legend, orientation: "h", y: 1.15 };
     for (const name of new Set(["xaxis", "yaxis", ...Object.keys(given).filter((k) => /^[xy]axis/.test(k))])) {
       result[name] = { ...given[name], ...axis };
     }
@@ -53,9 +54,12 @@
     const figure = JSON.parse(box.querySelector("script").textContent);
     const Plotly = await plotly();
     const options = { responsive: true, displaylogo: false };
-    await Plotly.newPlot(box, figure.data, layout(figure.layout), options);
+    await Plotly.newPlot(box, figure.data, layout(figure.layout, box.clientWidth), options);
+    // Plotly adds buttons: the box is no single picture any more, and its drawing says no more than its label.
+    box.setAttribute("role", "group");
+    box.querySelectorAll(".main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));
     box.dataset.drawn = "yes";
-    new MutationObserver(() => Plotly.relayout(box, layout(figure.layout))).observe(document.documentElement, {
+    new MutationObserver(() => Plotly.relayout(box, layout(figure.layout, box.clientWidth))).observe(document.documentElement, {
       attributeFilter: ["data-theme"],
     });
   }

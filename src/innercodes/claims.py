@@ -344,8 +344,13 @@ def baseline_text(baseline: Any) -> str:
     return baseline if isinstance(baseline, str) else number_text(baseline)
 
 
-def record_table(rows: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]], preset: str) -> str:
-    """The record of a run as an HTML table: the paper's number, ours with interval, baseline, verdict and why."""
+def record_table(
+    rows: list[dict[str, Any]], claims: Mapping[str, Mapping[str, Any]], preset: str, anchors: bool = False
+) -> str:
+    """The record of a run as an HTML table: the paper's number, ours with interval, baseline, verdict and why.
+
+    With `anchors` each row has its claim as id, for pages without the cells that judge.
+    """
     cells = []
     for row in rows:
         claim = claims[row["id"]]
@@ -440,7 +445,10 @@ def provenance(run: Run, started: datetime.datetime, seconds: float) -> dict[str
 
 
 def _git(*arguments: str) -> str | None:
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    except FileNotFoundError:  # a copy without git is fine, and says "unknown"
+        return None
     return done.stdout.strip() if done.returncode == 0 else None
 
 

@@ -75,7 +75,12 @@ def explained_curves(explained: Mapping[str, Sequence[float]], parts: np.ndarray
     for name, values in explained.items():
         axes.plot(parts, values, color=COLOURS[name], label=name)
     axes.axvline(judged, ls=":", color="#8a8f98")
-    axes.set(xscale="log", xlabel="share of the interactions kept", ylabel="explained variance (R²)", ylim=(-1, 1.03))
+    axes.set(xscale="log", xlabel="share of the interactions kept", ylabel="explained variance (R²)")
+    # Linear from -1 to 1, logarithmic below: R² has no lower bound.
+    axes.set_yscale("symlog", linthresh=1)
+    axes.set_ylim(top=1.2)
+    axes.set_yticks([tick for tick in (1, 0, -1, -10, -100, -1000) if tick >= axes.get_ylim()[0]])
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.legend()
     return figure
 

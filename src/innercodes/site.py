@@ -35,12 +35,23 @@ def _offline_mathjax(app: Sphinx, config: Any) -> None:
     config.mathjax_path = "mathjax/tex-mml-chtml.js"
 
 
+# What the theme and its parts write, and what they should: each is a finding of axe-core.
+REPAIRS = {
+    # A role that was withdrawn; the entries stand in a list.
+    'role="doc-biblioentry"': 'role="listitem"',
+    # A name that hides the words which the reader sees, "Show code cell source".
+    ' aria-label="Toggle hidden content"': "",
+}
+
+
 def _repair_page(app: Sphinx, pagename: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """Drop thebe, which is not used: its inline script is there twice and raises an error on every page."""
+    """Drop thebe, which is not used: its inline script is there twice and raises an error on every page. Mend the markup."""
     for kind in ("script_files", "css_files"):
         context[kind] = [
             f for f in context.get(kind, []) if "thebe" not in f"{getattr(f, 'filename', f)} {vars(f)}".lower()
         ]
+    for wrong, right in REPAIRS.items():
+        context["body"] = context.get("body", "").replace(wrong, right)
 
 
 def _copy_libraries(app: Sphinx, error: Exception | None) -> None:
@@ -165,7 +176,7 @@ class Scorecard(_FromData):
         )
         head = ("Claim", "What the paper claims", "Paper", "Here", "Needed", "Baseline", "Verdict", "Run", "Scope")
         return self.raw(
-            f"<div class='ic-scorecard'><p class='ic-filters'>{selects}<span aria-live='polite' class='ic-count'>"
+            f"<div class='ic-scorecard ic-wide'><p class='ic-filters'>{selects}<span aria-live='polite' class='ic-count'>"
             f"{len(rows)} rows</span></p>{table(head, cells, attributes, 'scorecard')}</div>"
         )
 
@@ -188,7 +199,7 @@ class Status(_FromData):
                 run["chapter"], f"{run['preset']} · {run['run']}", f"{made['seconds'] / 60:.1f}", made["started"][:10], commit,
                 made["hardware"], packages,
             ])  # fmt: skip
-        return self.raw(table(head, rows, label="status of all runs"))
+        return self.raw(f"<div class='ic-wide'>{table(head, rows, label='status of all runs')}</div>")
 
 
 class Parameters(SphinxDirective):

@@ -1,0 +1,75 @@
+"""The built site for the tests of the book: its folder, its pages, and a browser."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bs4 import BeautifulSoup
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = Path(os.environ.get("INNERCODES_SITE") or ROOT / "_build" / "html")
+CHROMIUM = os.environ.get("CHROMIUM") or next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+GENERATED = {"genindex.html", "search.html"}
+
+
+def _pages_of(site: Path) -> list[str]:
+    """The pages of a site, without the templates that the theme leaves among its static files."""
+    found = (path.relative_to(site) for path in site.rglob("*.html"))
+    return sorted(path.as_posix() for path in found if path.parts[0] != "_static")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`page` is every page of the book; `any_page` also the index and the search page that Sphinx makes."""
+    # Without a site one page is asked for all the same, and the fixture `site` says what is missing.
+    pages = _pages_of(SITE) or ["index.html"]
+    if "page" in metafunc.fixturenames:
+        metafunc.parametrize("page", [page for page in pages if page not in GENERATED], scope="module")
+    if "any_page" in metafunc.fixturenames:
+        metafunc.parametrize("any_page", pages, scope="module")
+
+
+@pytest.fixture(scope="session")
+def site() -> Path:
+    """The folder of the built site: $INNERCODES_SITE, or what `make book` left."""
+    assert (SITE / "index.html").is_file(), f"no site in {SITE}: run `make book` first"
+    return SITE
+
+
+@pytest.fixture(scope="session")
+def pages_of() -> Callable[[Path], list[str]]:
+    """Lists the pages of a site."""
+    return _pages_of
+
+
+@pytest.fixture(scope="session")
+def soup() -> Callable[[Path], BeautifulSoup]:
+    """Reads a page; each is parsed once."""
+    parsed: dict[Path, BeautifulSoup] = {}
+
+    def read(path: Path) -> BeautifulSoup:
+        if path not in parsed:
+            parsed[path] = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+        return parsed[path]
+
+    return read
+
+
+@pytest.fixture(scope="module")
+def browser(site: Path) -> Iterator:
+    """One Chromium for all tests of a module."""
+    if CHROMIUM is None:
+        reason = "no Chromium found: neither $CHROMIUM nor chromium, chromium-browser or google-chrome on the path"
+        if os.environ.get("INNERCODES_REQUIRE_BROWSER") == "1":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield running
+        running.close()

@@ -1,0 +1,303 @@
+"""The site in a real browser, opened as files: it draws, stays readable, and asks nobody for anything."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import axe_playwright_python
+import pytest
+from playwright.sync_api import Browser, Page, TimeoutError
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+# Findings that the theme and its extensions bring along, as rule: (reason, selector of the elements it is accepted for).
+KNOWN = {
+    "label-content-name-mismatch": (
+        "the theme's search button shows a key beside its name, and its colour switch holds icons with titles",
+        ".search-button-field, .theme-switch-button",
+    ),
+}
+HELPERS = """
+window.tests = (() => {
+  const channels = (text) => {
+    const canvas = new OffscreenCanvas(1, 1).getContext("2d");
+    canvas.fillStyle = text;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data];
+  };
+  const luminance = (text) => {
+    const [r, g, b] = channels(text).map((c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const background = (element) => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor;
+      if (channels(color)[3] > 0) return color;
+    }
+    return "white";
+  };
+  const contrast = (a, b) => {
+    const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  };
+  return { luminance, background, contrast };
+})();
+"""
+# Colours fade when a page gets its theme; what is measured is where they end.
+STILL = "*, *::before, *::after { transition: none !important; animation: none !important; }"
+PHONE = 390
+MIN_CONTRAST = 4.5
+CHAPTER = "notebooks/02_sparse_interactions.html"
+
+Open = Callable[..., SimpleNamespace]
+
+
+def visit(browser: Browser, url: str, scheme: str = "light", width: int = 1200) -> SimpleNamespace:
+    """Open a page and keep what goes wrong on it: `page`, `errors` and requests to `outside`."""
+    context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    errors: list[str] = []
+    outside: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    own = url.split("//")[1].split("/")[0]
+    local = ("file:", "data:", "blob:", f"http://{own}/")
+    page.on("request", lambda request: None if request.url.startswith(local) else outside.append(request.url))
+    page.goto(url)
+    page.add_style_tag(content=STILL)
+    page.evaluate(HELPERS)
+    page.evaluate("document.fonts.ready.then(() => 0)")
+    return SimpleNamespace(page=page, errors=errors, outside=outside)
+
+
+def draw_plots(page: Page) -> None:
+    """Bring each Plotly figure into view and give it time; whether it was drawn is for the test to say."""
+    for box in page.locator(".ic-plotly").all():
+        box.scroll_into_view_if_needed()
+        try:
+            box.locator(".main-svg").first.wait_for(state="attached", timeout=8000)
+        except TimeoutError:
+            return
+    page.evaluate("scrollTo(0, 0)")
+
+
+@pytest.fixture(scope="module", params=["light", "dark"])
+def opened(browser: Browser, site: Path, page: str, request: pytest.FixtureRequest) -> Iterator[SimpleNamespace]:
+    """A page in one colour scheme, with formulas and figures drawn; the tests below look at it one after the other."""
+    found = visit(browser, (site / page).as_uri(), request.param)
+    found.page.evaluate("window.MathJax?.startup?.promise.then(() => 0)")
+    draw_plots(found.page)
+    yield SimpleNamespace(**vars(found), scheme=request.param)
+    found.page.context.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, site: Path) -> Iterator[Open]:
+    """Opens pages of the site and closes them after the test."""
+    contexts = []
+
+    def open_one(name: str, **options: object) -> SimpleNamespace:
+        found = visit(browser, (site / name).as_uri(), **options)
+        contexts.append(found.page.context)
+        return found
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+def test_no_error_and_no_request_outside(opened: SimpleNamespace) -> None:
+    assert opened.errors == []
+    assert opened.outside == []
+
+
+def test_formulas_are_drawn(opened: SimpleNamespace) -> None:
+    """By MathJax, with its own fonts, and without source or error marks left on the page."""
+    formulas = opened.page.locator(".math").count()
+    assert opened.page.locator(".math mjx-container").count() >= formulas
+    assert opened.page.locator("mjx-merror").count() == 0
+    flat = "e => [...e.querySelectorAll('mjx-container')].filter(m => m.checkVisibility() && !m.offsetWidth).length"
+    text = "e => { e = e.cloneNode(true); e.querySelectorAll('pre, code, script, svg').forEach(c => c.remove()); return e.textContent }"
+    main = opened.page.locator("#main-content")
+    assert main.evaluate(flat) == 0
+    assert [mark for mark in (r"\(", r"\[", r"\)", r"\]") if mark in main.evaluate(text)] == []
+    if formulas:
+        fonts = "[...document.fonts].filter(f => f.family.startsWith('MJX') && f.status === 'loaded').length"
+        assert opened.page.evaluate(fonts) > 0
+
+
+def test_plotly_figures_are_drawn(opened: SimpleNamespace) -> None:
+    for box in opened.page.locator(".ic-plotly").all():
+        assert box.get_attribute("data-drawn") == "yes"
+        assert box.locator("svg.main-svg").count() > 0
+        assert box.locator(".trace, .gl-container canvas").count() > 0
+        assert box.locator("svg.main-svg").first.bounding_box()["height"] > 100
+
+
+def test_text_and_ink_stand_out(opened: SimpleNamespace) -> None:
+    """Page, still figures (their ink is the page's text colour) and the writing in Plotly figures, on what lies behind."""
+    colours = opened.page.evaluate("""() => {
+      const { luminance, background, contrast } = tests;
+      const text = getComputedStyle(document.querySelector("#main-content")).color;
+      const on = (element, ink) => contrast(ink, background(element));
+      const svgs = [...document.querySelectorAll(".ic-figure > svg")];
+      const inked = (svg) => [...svg.querySelectorAll("[style*=currentColor], [fill=currentColor]")];
+      return {
+        page: luminance(background(document.querySelector("#main-content"))),
+        text: luminance(text),
+        other: svgs.filter((s) => !inked(s).length || inked(s).some((e) => getComputedStyle(e).color !== text)).length,
+        ink: svgs.map((s) => on(s, getComputedStyle(s).color)),
+        plotly: [...document.querySelectorAll(".ic-plotly .main-svg text")]
+          .filter((t) => t.textContent && t.checkVisibility())
+          .map((t) => on(t.closest(".ic-plotly"), getComputedStyle(t).fill)),
+      };
+    }""")
+    dark = opened.scheme == "dark"
+    assert colours["page"] < 0.2 if dark else colours["page"] > 0.8
+    assert colours["text"] > 0.6 if dark else colours["text"] < 0.2
+    assert colours["other"] == 0, "figures whose ink does not follow the page's text"
+    assert [contrast for contrast in colours["ink"] + colours["plotly"] if contrast < MIN_CONTRAST] == []
+
+
+def test_axe_finds_nothing_serious(opened: SimpleNamespace) -> None:
+    opened.page.evaluate(AXE)
+    # The strokes of a still figure are one picture to a screen reader. Preloading would fetch style sheets, which a browser
+    # refuses to pages opened as files.
+    report = opened.page.evaluate("""axe.run({ exclude: [".ic-figure > svg > *"] }, {
+      preload: false, resultTypes: ["violations"], rules: { "label-content-name-mismatch": { enabled: true } },
+    })""")
+    found = []
+    for violation in report["violations"]:
+        accepted = KNOWN.get(violation["id"], ("", ":not(*)"))[1]
+        for node in violation["nodes"]:
+            excused = opened.page.evaluate(
+                "([element, known]) => document.querySelector(element)?.matches(known)", [node["target"][0], accepted]
+            )
+            if violation["impact"] in ("serious", "critical") and not excused:
+                found.append(
+                    f"{violation['id']} ({violation['impact']}): {node['html'][:200]}: {node['failureSummary']}"
+                )
+    assert found == []
+
+
+def test_fits_a_phone(open_page: Open, page: str) -> None:
+    phone = open_page(page, width=PHONE).page
+    draw_plots(phone)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE + 1
+    heading = phone.locator("article h1").first.bounding_box()
+    assert heading["x"] >= 0 and heading["width"] > 0 and heading["x"] + heading["width"] <= PHONE
+    # What is cut off at the edge does not make the page wider: each thing must lie inside, or in a box that scrolls.
+    cut = phone.evaluate(
+        """(width) => {
+      const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+      const kinds = "p, li, h1, h2, h3, a, code, img, td, figure, select, mjx-container, .ic-plotly, .ic-figure > svg";
+      return [...document.querySelectorAll(`article :is(${kinds})`)]
+        .filter((e) => e.checkVisibility() && e.getBoundingClientRect().right > width + 1 && !scrolls(e.parentElement))
+        .map((e) => e.outerHTML.slice(0, 160));
+    }""",
+        PHONE,
+    )
+    assert cut == []
+
+
+def test_keyboard_reaches_switch_and_filters(open_page: Open) -> None:
+    """With the tab key alone, and one sees where one is."""
+    page = open_page("scorecard.html").page
+    reached = {}
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        name, visible = page.evaluate("""() => {
+          const e = document.activeElement, style = getComputedStyle(e);
+          const ring = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+          return [e.dataset.filter || (e.matches(".theme-switch-button") ? "theme" : e.getAttribute("aria-label")), ring];
+        }""")
+        reached[name] = visible
+    assert {name: reached.get(name) for name in ("theme", "paper", "verdict", "scale", "scorecard")} == dict.fromkeys(
+        ("theme", "paper", "verdict", "scale", "scorecard"), True
+    )
+    # A filter works without a mouse.
+    page.locator("select[data-filter=verdict]").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".ic-scorecard tbody tr:visible").count() < page.locator(".ic-scorecard tbody tr").count()
+
+
+def test_scorecard_filters(open_page: Open) -> None:
+    page = open_page("scorecard.html").page
+    rows, count = page.locator(".ic-scorecard tbody tr"), page.locator(".ic-count")
+    total = rows.count()
+
+    def shown() -> list[dict[str, str]]:
+        return rows.evaluate_all("all => all.filter(r => r.checkVisibility()).map(r => ({ ...r.dataset }))")
+
+    assert len(shown()) == total and count.inner_text() == f"{total} rows"
+    everything = shown()
+    for key in ("paper", "verdict", "scale"):
+        select = page.locator(f"select[data-filter={key}]")
+        for value in select.locator("option").all_inner_texts()[1:]:
+            select.select_option(value)
+            expected = [row for row in everything if row[key] == value]
+            assert shown() == expected
+            assert count.inner_text() == f"{len(expected)} rows"
+        select.select_option("")
+    # Two filters at once, then back to all.
+    judged = next(row for row in everything if row["scale"] != "none")
+    page.locator("select[data-filter=paper]").select_option(judged["paper"])
+    page.locator("select[data-filter=verdict]").select_option(judged["verdict"])
+    both = [row for row in everything if (row["paper"], row["verdict"]) == (judged["paper"], judged["verdict"])]
+    assert shown() == both and 0 < len(both) < total
+    for key in ("paper", "verdict"):
+        page.locator(f"select[data-filter={key}]").select_option("")
+    assert shown() == everything
+
+
+def test_theme_switch_changes_page_and_plots(open_page: Open) -> None:
+    page = open_page(CHAPTER).page
+    draw_plots(page)
+    look = """() => [
+      document.documentElement.dataset.theme,
+      tests.luminance(getComputedStyle(document.querySelector(".ic-plotly .xtick text")).fill),
+      tests.luminance(getComputedStyle(document.querySelector(".ic-figure > svg")).color),
+      tests.luminance(tests.background(document.querySelector(".ic-plotly"))),
+    ]"""
+    before = page.evaluate(look)
+    assert before[0] == "light" and before[1] < 0.2 and before[2] < 0.2 and before[3] > 0.8
+    switch = page.locator(".theme-switch-button").first
+    for _ in range(3):
+        if page.evaluate("document.documentElement.dataset.theme") == "light":
+            switch.click()
+    page.wait_for_function(f"({look})()[1] > 0.6", timeout=5000)
+    after = page.evaluate(look)
+    assert after[0] == "dark" and after[2] > 0.6 and after[3] < 0.2
+
+
+@pytest.fixture
+def served(site: Path) -> Iterator[str]:
+    """The address of the site behind a web server of this machine."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("how", ["files", "server"])
+def test_search_finds_a_chapter(how: str, browser: Browser, site: Path, served: str) -> None:
+    start = site.as_uri() if how == "files" else served
+    found = visit(browser, f"{start}/search.html?q=dividend")
+    hit = found.page.locator(f"#search-results a[href*='{CHAPTER}']").first
+    hit.wait_for()
+    hit.click()
+    found.page.wait_for_url(f"**/{CHAPTER}*")
+    assert "dividend" in found.page.locator("#main-content").inner_text().lower()
+    assert found.outside == []
+    # The lines of context below a hit are fetched, which a browser refuses to pages opened as files.
+    assert how == "files" or found.errors == []
+    found.page.context.close()

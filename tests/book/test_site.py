@@ -1,0 +1,322 @@
+"""The built site as files: links, figures, scorecard, downloads, and nothing in it that points at a machine."""
+
+import json
+import re
+import shutil
+import socket
+import tomllib
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import build_site
+import nbformat
+import pytest
+import runs
+import stage
+from bs4 import BeautifulSoup, Tag
+
+from innercodes import claims, parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LOADED = {
+    "script": "src",
+    "link": "href",
+    "img": "src",
+    "iframe": "src",
+    "source": "src",
+    "embed": "src",
+    "object": "data",
+}
+LAUNCHERS = ("colab.research.google.com", "mybinder.org")
+MIN_ALT = 20
+# A path that starts at the root of a machine's disk, also as a file address; but neither 'data/tmp/x' nor '~/work/x'.
+MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])/(?:home|root|work|tmp|Users|mnt)/")
+
+Read = Callable[[Path], BeautifulSoup]
+List = Callable[[Path], list[str]]
+
+
+def external(url: str) -> bool:
+    return bool(urlsplit(url).scheme or urlsplit(url).netloc)
+
+
+def ids(page: BeautifulSoup) -> list[str]:
+    return [tag["id"] for tag in page.find_all(id=True)]
+
+
+def broken_links(site: Path, page: str, read: Read) -> list[str]:
+    """The local addresses of a page that lead to no file of the site, or to no anchor in it."""
+    broken = []
+    here = site / page
+    for tag in read(here).find_all(lambda tag: tag.has_attr("href") or tag.has_attr("src")):
+        url = tag.get("href", tag.get("src"))
+        if external(url):
+            continue
+        parts = urlsplit(url)
+        target = (here.parent / unquote(parts.path)).resolve() if parts.path else here
+        if not target.is_file() or not target.is_relative_to(site.resolve()):
+            broken.append(f"<{tag.name}> {url}: no such file in the site")
+        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in ids(read(target)):
+            broken.append(f"<{tag.name}> {url}: no such anchor")
+    return broken
+
+
+def figures(page: BeautifulSoup) -> list[Tag]:
+    return page.select("figure.ic-figure")
+
+
+def scorecard(site: Path, read: Read) -> list[Tag]:
+    rows = read(site / "scorecard.html").select(".ic-scorecard tbody tr")
+    assert rows, "no scorecard"
+    return rows
+
+
+def test_the_site_has_what_is_looked_at_here(site: Path, pages_of: List, soup: Read) -> None:
+    """Tests that go through all figures or formulas of a page say nothing where there are none at all."""
+    for selector in ("figure.ic-figure svg", ".ic-plotly", ".math", ".ic-claim", "pre"):
+        assert any(soup(site / page).select_one(selector) for page in pages_of(site)), f"{selector} on no page"
+    for notebook in NOTEBOOKS:
+        assert figures(soup(site / "notebooks" / f"{notebook.stem}.html")), f"{notebook.stem} has no figure"
+
+
+def test_links_and_anchors_resolve(site: Path, any_page: str, soup: Read) -> None:
+    assert broken_links(site, any_page, soup) == []
+
+
+def test_nothing_is_loaded_from_outside(site: Path, any_page: str, soup: Read) -> None:
+    page = soup(site / any_page)
+    outside = [
+        str(tag)[:200]
+        for name, attribute in LOADED.items()
+        for tag in page.find_all(name, {attribute: True})
+        # A canonical address names the page and loads nothing.
+        if external(tag[attribute]) and not tag[attribute].startswith("data:") and "canonical" not in tag.get("rel", ())
+    ]
+    scripts = [tag.text for tag in page.find_all("script") if tag.get("type") != "application/json"]
+    outside += [found for text in scripts for found in re.findall(r"https?://[^\s\"']+", text)]
+    assert outside == []
+
+
+def test_ids_are_unique(site: Path, any_page: str, soup: Read) -> None:
+    assert [name for name, count in Counter(ids(soup(site / any_page))).items() if count > 1] == []
+
+
+def test_pictures_have_alt_text(site: Path, any_page: str, soup: Read) -> None:
+    page = soup(site / any_page)
+    assert [str(tag)[:200] for tag in page.find_all("img") if not tag.get("alt", "").strip()] == []
+    drawn = [*page.select("figure svg:not(svg svg)"), *page.select(".ic-plotly")]
+    mute = [tag for tag in drawn if tag.get("role") != "img" or len(tag.get("aria-label", "").strip()) < MIN_ALT]
+    assert [str(tag)[:200] for tag in mute] == []
+    labels = Counter(tag["aria-label"] for tag in drawn)
+    assert [label for label, count in labels.items() if count > 1] == [], "figures with the same alt text"
+
+
+def test_figures_say_where_they_come_from(site: Path, page: str, soup: Read) -> None:
+    content = soup(site / page)
+    # A picture that did not go through plots.show has neither caption nor provenance.
+    stray = [tag for tag in content.select(".cell_output img, .cell_output svg") if not tag.find_parent("figure")]
+    assert [str(tag)[:200] for tag in stray] == []
+    for figure in figures(content):
+        assert figure.figcaption.text.strip()
+        (line,) = figure.select("p.ic-provenance")
+        preset, run, *rest = line.text.split(" · ")
+        assert preset in parameters.PRESETS and run
+        if page.startswith("results/"):
+            assert page.startswith(f"results/{preset}/") and page.endswith(f"--{run}.html")
+        text = " · ".join(rest)
+        assert re.search(r"\bcommit [0-9a-f]{7,40}\b", text), text
+        assert re.search(r"\bseeds? \d+", text) and re.search(r"\d min\b", text), text
+        (link,) = line.find_all("a")
+        assert re.search(r"#fig-[a-z0-9-]+$", link["href"]), link
+
+
+def test_scorecard_shows_all_claims(site: Path, soup: Read) -> None:
+    shown = {row.th.text.strip() for row in scorecard(site, soup)}
+    assert shown == {claim["id"] for paper in claims.papers() for claim in paper["claims"]}
+
+
+def test_judged_claims_link_to_where_they_are_judged(site: Path, soup: Read) -> None:
+    judged = [row for row in scorecard(site, soup) if row["data-scale"] != "none"]
+    assert judged
+    for row in judged:
+        name = row.th.text.strip()
+        assert row.th.a, f"{name} has no link"
+        path, anchor = row.th.a["href"].split("#")
+        assert anchor == name
+        assert name in ids(soup(site / path)), f"{path} has no anchor {name}"
+
+
+def test_scorecard_rows_agree_with_their_words(site: Path, soup: Read) -> None:
+    """What the filters look at is what the reader sees; a claim without a number says why."""
+    for row in scorecard(site, soup):
+        verdict = row.select_one(".ic-verdict").text
+        assert row["data-verdict"] == verdict and verdict in claims.VERDICTS
+        if row["data-scale"] == "none":
+            why = row.select_one(".ic-verdict").parent.text.removeprefix(verdict).strip(": ")
+            assert verdict == "not tested here" and why, row.th.text
+        else:
+            assert row["data-scale"] in parameters.PRESETS
+
+
+def test_tally_counts_the_scorecard(site: Path, soup: Read) -> None:
+    """At the quick scale; a claim that has no run there counts as not tested."""
+    verdicts = {row.th.text.strip(): (row["data-paper"], "not tested here") for row in scorecard(site, soup)}
+    quick = [row for row in scorecard(site, soup) if row["data-scale"] == "quick"]
+    verdicts |= {row.th.text.strip(): (row["data-paper"], row["data-verdict"]) for row in quick}
+    counted = Counter(verdicts.values())
+    for page in ("index.html", "scorecard.html"):
+        (tally,) = soup(site / page).select("[aria-label='verdicts per paper'] table")
+        columns = [cell.text.lower() for cell in tally.select("thead th")][1:]
+        shown = {
+            (row.th.text, verdict): int(cell.text)
+            for row in tally.select("tbody tr")
+            for verdict, cell in zip(columns, row.find_all("td"), strict=True)
+        }
+        assert {key: count for key, count in shown.items() if count} == counted, page
+
+
+def test_claims_in_chapters_carry_their_verdict(site: Path, page: str, soup: Read) -> None:
+    for claim in soup(site / page).select(".ic-claim"):
+        (badge,) = claim.select(".ic-verdict")
+        assert badge.text in claims.VERDICTS
+
+
+def test_downloads_are_the_notebooks(site: Path) -> None:
+    folder = site / "_static" / "downloads"
+    expected = {path.name: path.read_bytes() for path in NOTEBOOKS}
+    assert {path.name: path.read_bytes() for path in folder.glob("*.ipynb")} == expected
+    with zipfile.ZipFile(folder / "inner-codes-notebooks.zip") as archive:
+        assert {Path(name).name: archive.read(name) for name in archive.namelist()} == expected
+
+
+def test_each_chapter_offers_its_download(site: Path, soup: Read) -> None:
+    for notebook in NOTEBOOKS:
+        links = soup(site / "notebooks" / f"{notebook.stem}.html").select("a[download]")
+        assert f"../_static/downloads/{notebook.name}" in [link["href"] for link in links]
+
+
+def test_no_trace_of_the_machine(site: Path, pages_of: List) -> None:
+    host = socket.gethostname()
+    traces = [MACHINE_PATH, re.compile(re.escape(str(ROOT))), re.compile(re.escape(f"{Path.home()}/"))]
+    if len(host) > 3 and host != "localhost":
+        traces.append(re.compile(rf"\b{re.escape(host)}\b"))
+    files = [site / page for page in pages_of(site)] + [site / "searchindex.js"]
+    files += [
+        path for folder in ("_sources", "_static/downloads") for path in (site / folder).rglob("*") if path.is_file()
+    ]
+    found = [
+        f"{path.relative_to(site)}: …{text[max(0, hit.start() - 60) : hit.end() + 60]}…"
+        for path in files
+        if path.suffix != ".zip"
+        for text in [path.read_text(encoding="utf-8")]
+        for trace in traces
+        for hit in [trace.search(text)]
+        if hit
+    ]
+    assert found == []
+
+
+def launchers(page: BeautifulSoup) -> list[str]:
+    return [link["href"] for link in page.find_all("a", href=True) if any(host in link["href"] for host in LAUNCHERS)]
+
+
+def test_launch_buttons_only_with_a_repository(site: Path, soup: Read) -> None:
+    """A button that leads nowhere is worse than none."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    given = bool(project.get("urls", {}).get("Repository"))
+    for notebook in NOTEBOOKS:
+        page = soup(site / "notebooks" / f"{notebook.stem}.html")
+        assert bool(launchers(page)) == given
+        assert bool(page.select(".dropdown-launch-buttons, .dropdown-source-buttons")) == given
+
+
+REPOSITORY, ADDRESS = "https://github.com/example/inner-codes", "https://example.github.io/inner-codes/"
+
+
+def publish(root: Path) -> SimpleNamespace:
+    """Build the site as it will be published: with addresses, and with a recorded run (the quick one under another name)."""
+    for name in ("_config.yml", "_toc.yml", "book", "notebooks"):
+        (root / name).symlink_to(ROOT / name)
+    (root / "_build").mkdir()
+    (root / "_build" / "runs").symlink_to(ROOT / "_build" / "runs")
+    project, count = re.subn(
+        r"^\[project\.urls\]\n(\w+ = .*\n)*",
+        f'[project.urls]\nRepository = "{REPOSITORY}"\nSite = "{ADDRESS}"\n',
+        (ROOT / "pyproject.toml").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert count == 1
+    (root / "pyproject.toml").write_text(project, encoding="utf-8")
+    chapter = runs.chapters()[0]
+    record(root, chapter)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage, "ROOT", root)
+        patch.setattr(build_site, "BUILD", root / "_build")
+        assert build_site.main() == 0
+    return SimpleNamespace(
+        site=root / "_build" / "html",
+        chapter=f"notebooks/{chapter}",
+        record=f"results/imagenet/{chapter}--planted.html",
+    )
+
+
+def record(root: Path, chapter: str) -> None:
+    """Store the quick run of a chapter below results/ as one of another scale, made with other code."""
+    folder = ROOT / runs.Key("quick", chapter, "default").folder
+    assert folder.is_dir(), f"{chapter} was not run: run `make book` first"
+    if (ROOT / "results").is_dir():
+        shutil.copytree(ROOT / "results", root / "results")
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    content |= {"preset": "imagenet", "run": "planted"}
+    content["parameters"] |= {"preset": "imagenet", "run": "planted"}
+    content["provenance"]["source_hash"] = "0" * 16
+    judged = claims.of_chapter(chapter)
+    for row in content["claims"]:
+        if "op" not in judged[row["id"]]["scales"]["imagenet"]:
+            row |= {
+                "value": None,
+                "ci": None,
+                "baseline": None,
+                "verdict": "not tested here",
+                "note": "not at this scale",
+            }
+    notebook = runs.figures_only(nbformat.read(folder / "chapter.ipynb", as_version=4))
+    target = root / "results" / "imagenet" / f"{chapter}--planted.json"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps(content), encoding="utf-8")
+    target.with_suffix(".ipynb").write_text(nbformat.writes(notebook), encoding="utf-8")
+
+
+def test_published_site(tmp_path: Path, pages_of: List, site: Path, soup: Read) -> None:
+    """One build, because it takes its time: buttons with the right addresses, and a recorded run under its chapter."""
+    built = publish(tmp_path)
+    chapter, recorded = soup(built.site / f"{built.chapter}.html"), soup(built.site / built.record)
+
+    hrefs = [link["href"] for link in chapter.find_all("a", href=True)]
+    assert (ROOT / f"{built.chapter}.ipynb").is_file()
+    assert f"https://colab.research.google.com/github/example/inner-codes/blob/main/{built.chapter}.ipynb" in hrefs
+    assert f"https://mybinder.org/v2/gh/example/inner-codes/main?urlpath=lab/tree/{built.chapter}.ipynb" in hrefs
+    assert REPOSITORY in hrefs
+    assert any(href.startswith(f"{REPOSITORY}/issues/new") for href in hrefs)
+    assert chapter.find("link", rel="canonical")["href"] == f"{ADDRESS}{built.chapter}.html"
+
+    made = pages_of(built.site)
+    assert {*pages_of(site), built.record} <= set(made)
+    broken = {page: broken_links(built.site, page, soup) for page in made}
+    assert {page: links for page, links in broken.items() if links} == {}
+
+    assert chapter.select(f"article a[href$='{built.record}']")
+    captions = [[figure.figcaption.text for figure in figures(page)] for page in (chapter, recorded)]
+    assert captions[0] == captions[1]
+    for check in (test_figures_say_where_they_come_from, test_ids_are_unique, test_pictures_have_alt_text):
+        check(built.site, built.record, soup)
+    assert recorded.select("[aria-label='record of all claims'] tbody tr")
+    for page in (chapter, recorded):
+        assert any("older code" in banner.text for banner in page.select(".admonition.warning"))
+    rows = [row for row in scorecard(built.site, soup) if row["data-scale"] == "imagenet"]
+    assert rows and all("older than the chapter" in row.text for row in rows)
