@@ -225,15 +225,10 @@ results.judge(
 
 # %% tags=["hide-input"]
 figure, axes = plt.subplots(figsize=(6, 3.4))
-sns.stripplot(
-    x=noise_order.numpy(),
-    y=variance.numpy(),
-    size=5,
-    alpha=0.6,
-    color=plots.PALETTE[0],
-    ax=axes,
-    native_scale=True,
-)
+sns.scatterplot(
+    x=noise_order.numpy(), y=variance.numpy(), s=40, alpha=0.4, color=plots.PALETTE[0],
+    linewidth=0, ax=axes,
+)  # fmt: skip
 axes.plot(
     range(9), [2**k for k in range(9)], color=plots.PALETTE[1], label="$2^{|S|}$"
 )

@@ -364,9 +364,9 @@ def record_table(
             verdict_badge(row["verdict"]),
             row["note"],
         ])  # fmt: skip
-    return table(
-        ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note"), cells, label="record of all claims"
-    )
+    ids = [f"id='{row['id']}'" for row in rows] if anchors else ()
+    head = ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note")
+    return table(head, cells, ids, "record of all claims")
 
 
 def verdict_badge(verdict: str) -> Html:
