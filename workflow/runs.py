@@ -13,7 +13,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from innercodes import claims, parameters
+from innercodes import claims, parameters, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -96,8 +96,8 @@ def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is keyed on: it is repeated when one of these changes, and only then."""
     judged = json.dumps(claims.of_chapter(key.chapter), sort_keys=True)
     return {
-        "source": claims.source_hash(key.chapter),
-        "lock": claims.lock_hash(),
+        "source": provenance.source_hash(key.chapter),
+        "lock": provenance.lock_hash(),
         "claims": hashlib.sha256(judged.encode()).hexdigest()[:16],
         "values": json.dumps(dict(given), sort_keys=True),
     }

@@ -18,7 +18,7 @@ import nbformat
 import runs
 import yaml
 
-from innercodes import claims
+from innercodes import claims, provenance
 
 ROOT = runs.ROOT
 
@@ -52,7 +52,7 @@ def describe(result: dict[str, Any], page: str) -> dict[str, Any]:
     """A results file as the site uses it: without paths, with its page and whether the chapter is newer."""
     for name, value in runs.paths(result):
         result["parameters"][name] = Path(value).name
-    stale = result["provenance"]["source_hash"] != claims.source_hash(result["chapter"])
+    stale = result["provenance"]["source_hash"] != provenance.source_hash(result["chapter"])
     return result | {"page": page, "stale": stale}
 
 

@@ -4,17 +4,12 @@
 `results.json` in one atomic step, with the provenance of the run.
 """
 
-import ast
 import datetime
 import functools
-import hashlib
 import html
-import importlib.metadata
 import json
 import math
 import os
-import platform
-import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
@@ -22,15 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
-import psutil
-import torch
 import yaml
 
-from innercodes import stats
+from innercodes import provenance, stats
 from innercodes.parameters import PRESETS, Run
 from innercodes.tables import Html, table
 
-ROOT = Path(__file__).resolve().parents[2]
 VERDICTS = ("reproduced", "partly", "not reproduced", "not tested here")
 
 _TEXT = {"type": "string", "minLength": 1}
@@ -149,7 +141,7 @@ def _line(node: yaml.Node, path: Any) -> int:
 
 
 @functools.cache
-def papers(folder: Path = ROOT / "claims") -> tuple[dict[str, Any], ...]:
+def papers(folder: Path = provenance.ROOT / "claims") -> tuple[dict[str, Any], ...]:
     """All claims files in the order of their chapters. Raises ClaimsError when an id stands in two of them."""
     files = sorted(
         (read(path) for path in sorted(folder.glob("*.yml"))), key=lambda content: content["paper"]["chapter"]
@@ -285,7 +277,7 @@ class Results:
             "preset": self.run.preset,
             "run": self.run.run,
             "parameters": dict(self.run.values),
-            "provenance": provenance(self.run, self._started, time.perf_counter() - self._clock),
+            "provenance": provenance.of_run(self.run, self._started, time.perf_counter() - self._clock),
             "claims": self.rows(),
             "metrics": self.metrics,
         }
@@ -387,78 +379,3 @@ def write_atomically(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def code_cells(chapter: str, root: Path = ROOT) -> list[str]:
-    """The code cells of a chapter's py:percent source."""
-    cells = (root / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8").split("\n# %%")[1:]
-    return [cell.split("\n", 1)[1] for cell in cells if not cell.split("\n", 1)[0].strip().startswith("[markdown]")]
-
-
-def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
-    """The files of this package that a chapter imports, directly or through others."""
-    package = root / "src" / "innercodes"
-    found: dict[Path, None] = {}
-    waiting = ["\n".join(code_cells(chapter, root)), (package / "__init__.py").read_text(encoding="utf-8")]
-    while waiting:
-        for node in ast.walk(ast.parse(waiting.pop())):
-            names = []
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "innercodes":
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            for name in names:
-                path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
-                if name.startswith("innercodes.") and path.is_file() and path not in found:
-                    found[path] = None
-                    waiting.append(path.read_text(encoding="utf-8"))
-    return sorted(found)
-
-
-def source_hash(chapter: str, root: Path = ROOT) -> str:
-    """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and the modules it imports."""
-    texts = [*code_cells(chapter, root), *(path.read_text(encoding="utf-8") for path in modules_of(chapter, root))]
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
-
-
-def lock_hash(root: Path = ROOT) -> str:
-    """SHA-256 (16 hex digits) of the file with the exact package versions."""
-    return hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16]
-
-
-def provenance(run: Run, started: datetime.datetime, seconds: float) -> dict[str, Any]:
-    """Where numbers come from: code, versions, machine (its kind, not its name) and time."""
-    status = _git("status", "--porcelain")
-    return {
-        "commit": _git("rev-parse", "HEAD") or "unknown",
-        "dirty": status is None or bool(status),
-        "source_hash": source_hash(run.chapter),
-        "lock_hash": lock_hash(),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "hardware": hardware(run.device),
-        "packages": {
-            name: importlib.metadata.version(name) for name in ("innercodes", "numpy", "scipy", "scikit-learn", "torch")
-        }
-        | {"python": platform.python_version()},
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    except FileNotFoundError:  # a copy without git is fine, and says "unknown"
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def hardware(device: torch.device) -> str:
-    """The kind of machine, such as '2 cores x86_64 (Intel Xeon), 24 GiB, CPU'."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    model = next(
-        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-    memory = round(psutil.virtual_memory().total / 2**30)
-    accelerator = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper()
-    return f"{os.cpu_count()} cores {platform.machine()} ({model or 'unknown'}), {memory} GiB, {accelerator}"

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from tiny import ROOT, TINY
 
-from innercodes import claims, parameters
+from innercodes import claims, parameters, provenance
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
 NUMBER = {"type": "number"}
@@ -104,6 +104,6 @@ def test_the_parameters_cell_is_the_declaration(chapter):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_defines_no_long_function(chapter):
-    for node in ast.walk(ast.parse("\n".join(claims.code_cells(chapter)))):
+    for node in ast.walk(ast.parse("\n".join(provenance.code_cells(chapter)))):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             assert node.end_lineno - node.lineno < 6, f"{node.name} belongs into the package"

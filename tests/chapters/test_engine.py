@@ -123,7 +123,7 @@ def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
 def result(**changed):
     values = {p.name: p.default for p in runs.parameters.CHAPTERS[CHAPTER]}
     made = {
-        "commit": "a" * 40, "dirty": False, "source_hash": stage.claims.source_hash(CHAPTER), "lock_hash": "", "seconds": 60,
+        "commit": "a" * 40, "dirty": False, "source_hash": stage.provenance.source_hash(CHAPTER), "lock_hash": "", "seconds": 60,
         "started": "2026-01-01", "hardware": "a machine", "packages": {},
     }  # fmt: skip
     return {

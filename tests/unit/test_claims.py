@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from innercodes import claims, parameters, stats
+from innercodes import claims, parameters, provenance, stats
 
 CHAPTER = "02_sparse_interactions"
 
@@ -236,26 +236,28 @@ def test_compare_is_what_judge_takes():
 
 def copy_sources(tmp_path):
     for part in ("notebooks", "src"):
-        shutil.copytree(claims.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        shutil.copytree(
+            provenance.ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+        )
     return tmp_path
 
 
 def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
     root = copy_sources(tmp_path)
-    before = claims.source_hash(CHAPTER, root)
-    assert before == claims.source_hash(CHAPTER)
+    before = provenance.source_hash(CHAPTER, root)
+    assert before == provenance.source_hash(CHAPTER)
     chapter = root / "notebooks" / f"{CHAPTER}.py"
     text = chapter.read_text()
     chapter.write_text(text.replace("# # Sparse interactions", "# # Sparse interactions, told anew"))
-    assert claims.source_hash(CHAPTER, root) == before
+    assert provenance.source_hash(CHAPTER, root) == before
     site = root / "src" / "innercodes" / "site.py"
     site.write_text(site.read_text() + "\n# changed\n")
-    assert claims.source_hash(CHAPTER, root) == before
+    assert provenance.source_hash(CHAPTER, root) == before
     for name in ("interactions", "tables", "parameters", "_compat"):
         module = root / "src" / "innercodes" / f"{name}.py"
         old = module.read_text()
         module.write_text(old + "\n# changed\n")
-        assert claims.source_hash(CHAPTER, root) != before, name
+        assert provenance.source_hash(CHAPTER, root) != before, name
         module.write_text(old)
     chapter.write_text(text.replace("results.write()", "results.write()  # changed"))
-    assert claims.source_hash(CHAPTER, root) != before
+    assert provenance.source_hash(CHAPTER, root) != before
