@@ -55,13 +55,13 @@ serve: book  ## look at the site: http://localhost:8000 (PORT=)
 clean:  ## remove what was built, keep the environment
 	rm -rf _build .snakemake
 
-# uv does not read pip's configuration: the places that pip would look at are passed on.
+# uv does not read pip's configuration: the places that pip would look at are passed on, and the system's certificates.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "error: PYTHON = $(PYTHON): must be Python 3.11 or newer"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
 	@UV_FIND_LINKS="$${UV_FIND_LINKS:-$$($(BIN)/python -m pip config get global.find-links 2>/dev/null)}" \
-	  $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --requirement requirements.lock
-	@$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	  $(BIN)/uv pip install --quiet --system-certs --compile-bytecode --python $(BIN)/python --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --system-certs --no-deps --python $(BIN)/python --editable .
 	@$(BIN)/python -m ipykernel install --sys-prefix --name python3 --display-name "Python 3" >/dev/null
 	@touch $(READY)

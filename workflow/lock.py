@@ -22,7 +22,7 @@ def main() -> None:
     known = lock.read_text(encoding="utf-8") if lock.is_file() else ""
     constraints = PINNED + "".join(f"{line}\n" for line in known.splitlines() if re.match(r"[\w.-]+==", line))
     done = subprocess.run(
-        [*uv, "--python-version", "3.11", "--constraints", "-", "--no-header", "--no-annotate", "--quiet"],
+        [*uv, "--python-version", "3.11", "--constraints", "-", "--no-header", "--no-annotate", "--quiet", "--system-certs"],
         cwd=ROOT, input=constraints, capture_output=True, text=True, check=False,
         env=os.environ | {"UV_FIND_LINKS": os.environ.get("UV_FIND_LINKS", pip_find_links())},
     )  # fmt: skip
