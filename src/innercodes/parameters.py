@@ -8,6 +8,7 @@ import ast
 import html
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ class Parameter:
 
     `kind` is bool, int, float or str. `low` and `high` are inclusive bounds of a number, `choices` the allowed words of a
     string, and `path` is "folder" or "file" for a string that must name one that exists; an empty path means "none".
+    `pattern` is a regular expression that a string must match as a whole, and `words` says it in words.
     `memory` maps all values of a run to the bytes that this parameter makes it need.
     """
 
@@ -43,6 +45,8 @@ class Parameter:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     path: str = ""
+    pattern: str = ""
+    words: str = "one line of text that is not empty"
     memory: Callable[[Mapping[str, Any]], float] | None = None
 
     @property
@@ -55,7 +59,7 @@ class Parameter:
         if self.path:
             return f"a {self.path} that exists, or empty"
         if self.kind is str:
-            return "one line of text that is not empty"
+            return self.words
         number = "a whole number" if self.kind is int else "a number"
         if math.isinf(self.high):
             return number if math.isinf(self.low) else f"{number} of at least {self.low:g}"
@@ -78,6 +82,8 @@ class Parameter:
     def _good_text(self, text: str) -> bool:
         if self.choices:
             return text in self.choices
+        if self.pattern:
+            return re.fullmatch(self.pattern, text) is not None
         if not self.path:
             return bool(text.strip()) and text.isprintable()
         if "\0" in text:
@@ -99,10 +105,24 @@ PRESETS = ("quick", "imagenet", "paper")
 
 COMMON = (
     Parameter("preset", str, "quick", "Scale of the run; the values of a preset stand in presets/.", choices=PRESETS),
-    Parameter("run", str, "default", "Name of the run within its preset; it becomes part of file names."),
+    Parameter(
+        "run",
+        str,
+        "default",
+        "Name of the run within its preset; it becomes part of file names.",
+        pattern=r"(?!.*--)[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="ASCII letters, digits, '_', '-' and '.', without '--' and not beginning with '.' or '-'",
+    ),
     Parameter("seed", int, 0, "First seed.", low=0, high=2**31 - 1),
     Parameter("n_seeds", int, 3, "How many seeds in a row; every network is trained once for each.", low=1, high=100),
-    Parameter("device", str, "auto", "Where tensors live: auto (CUDA where there is one), cpu, cuda, cuda:1, mps."),
+    Parameter(
+        "device",
+        str,
+        "auto",
+        "Where tensors live; auto is CUDA where there is one, else the CPU.",
+        pattern=r"auto|cpu|mps|cuda(:[0-9]{1,3})?",
+        words="auto, cpu, mps, cuda or cuda:N, and a device of this machine",
+    ),
     Parameter(
         "threads", int, 1, "CPU threads of the run; results can change in the last bits with it.", low=1, high=256
     ),
@@ -188,7 +208,6 @@ def check(chapter: str, namespace: Mapping[str, Any]) -> Run:
                 f"{name} = {given[name]!r} was given, but the notebook uses {values[name]!r}: its cell has lost the tag 'parameters'"
             )
         parameter.check(values[name])
-    _check_run_name(values["run"])
     _check_memory(declared.values(), values)
     device = resolve_device(values["device"])
     torch.set_num_threads(values["threads"])
@@ -203,16 +222,14 @@ def check(chapter: str, namespace: Mapping[str, Any]) -> Run:
 
 def resolve_device(name: str) -> torch.device:
     """`auto` or a torch device name to the device, or ParameterError when this machine has no such device."""
-    allowed = "auto, " + ", ".join(["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))])
-    if torch.backends.mps.is_available():
-        allowed += ", mps"
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
-        raise refusal("device", name, f"a device of this machine ({allowed})") from None
+        cards = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        raise refusal("device", name, f"a device of this machine: {', '.join(['auto', 'cpu', *cards])}") from None
     return device
 
 
@@ -230,11 +247,6 @@ def table(chapter: str, values: Mapping[str, Any] | None = None) -> str:
     ]
     shown = "Value here" if values else "Default"
     return tables.table(("Parameter", "Type", shown, "Allowed", "Meaning"), rows, label=f"parameters of {chapter}")
-
-
-def _check_run_name(name: str) -> None:
-    if not all(c.isascii() and (c.isalnum() or c in "_-.") for c in name) or name.startswith(".") or "--" in name:
-        raise refusal("run", name, "ASCII letters, digits, '_', '-' and '.', without '--' and not beginning with '.'")
 
 
 def _check_memory(declared: Iterable[Parameter], values: Mapping[str, Any]) -> None:

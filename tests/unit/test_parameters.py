@@ -79,6 +79,13 @@ def is_good(p: parameters.Parameter, value) -> bool:
         return value in p.choices
     if p.path:
         return value == ""
+    if p.name == "device":
+        return value in ("auto", "cpu", "mps", "cuda") or (
+            value[:5] == "cuda:" and value[5:].isdecimal() and value.isascii()
+        )
+    if p.name == "run":
+        letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
+        return bool(value) and value[0] in letters and set(value) <= letters | {".", "-"} and "--" not in value
     return value.strip() != "" and value.isprintable()
 
 
@@ -113,7 +120,7 @@ def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 def test_cuda_without_a_card_is_refused():
-    assert "a device of this machine" in refused(device="cuda")
+    assert "a device of this machine: auto, cpu" in refused(device="cuda")
 
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:x", "meta2"])
@@ -121,7 +128,7 @@ def test_unknown_devices_are_refused(device):
     refused(device=device)
 
 
-@pytest.mark.parametrize("run", ["a--b", ".hidden", "a/b", "a b", "ü"])
+@pytest.mark.parametrize("run", ["a--b", ".hidden", "-a", "a/b", "a b", "ü", "a\n", ""])
 def test_names_that_would_break_file_names_are_refused(run):
     refused(run=run)
 
