@@ -161,7 +161,7 @@ def provenance_text(run: dict[str, Any]) -> str:
 def add_verdicts(markup: str, run: dict[str, Any]) -> str:
     verdicts = {row["id"]: row["verdict"] for row in run["claims"]}
     return re.sub(
-        r"<p class='ic-claim' data-claim='([^']+)'>",
+        r"<div class='ic-claim' data-claim='([^']+)'>",
         lambda found: f"{found[0]}{claims.verdict_badge(verdicts[found[1]])} ",
         markup,
     )

@@ -176,7 +176,8 @@ def holds(test: Mapping[str, Any], value: float) -> bool:
 def test_text(test: Mapping[str, Any]) -> str:
     """A test in words, such as '≥ 0.9'."""
     if test["op"] == "within":
-        return "{:g} … {:g}".format(*test["threshold"])
+        low, high = test["threshold"]
+        return f"= {low:g}" if low == high else f"{low:g} … {high:g}"
     return f"{test['op'].replace('<=', '≤').replace('>=', '≥')} {test['threshold']:g}"
 
 
@@ -303,8 +304,9 @@ class Measured:
             text += f"; baseline {baseline_text(measured['baseline'])}"
         # The site finds this element by its data attribute and adds the verdict.
         return (
-            f"<p class='ic-claim' data-claim='{claim_id}'><strong>{claim_id}</strong> "
-            f"{html.escape(claim['statement'])} <em>Measured: {html.escape(text)}.</em></p>"
+            f"<div class='ic-claim' data-claim='{claim_id}'><strong>{claim_id}</strong> {html.escape(claim['statement'])} "
+            f"<details><summary>Measured: {html.escape(text)}</summary>"
+            f"{html.escape(scale.get('measure', claim['measure']))} Baseline: {html.escape(claim['baseline'])}.</details></div>"
         )
 
     def __repr__(self) -> str:
@@ -315,8 +317,10 @@ class Measured:
 def number_text(value: float) -> str:
     """Three significant digits; whole numbers and long fractions stay readable."""
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:.1e}"
+        text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    else:
+        text = f"{value:.1e}"
+    return text.replace("-", "−")
 
 
 def value_text(value: float | None, ci: Any = None) -> str:
@@ -343,22 +347,28 @@ def record_table(
 
     With `anchors` each row has its claim as id, for pages without the cells that judge.
     """
-    cells = []
+    head = ("Claim", "What is claimed", "Paper", "Here", "Needed", "Baseline", "Verdict")
+    judged: list[list[str]] = []
+    waiting: list[list[str]] = []
     for row in rows:
         claim = claims[row["id"]]
         scale = claim["scales"][preset]
+        cells = judged if row["value"] is not None else waiting
         cells.append([
-            row["id"],
+            Html(f"<span id='{row['id']}'>{row['id']}</span>") if anchors else row["id"],
+            claim["statement"],
             claim["paper_says"],
             value_text(row["value"], row["ci"]),
             test_text(scale) if "op" in scale else "–",
             baseline_text(row["baseline"]),
-            verdict_badge(row["verdict"]),
-            row["note"],
+            Html(verdict_badge(row["verdict"]) + html.escape(f": {row['note']}" if row["note"] else "")),
         ])  # fmt: skip
-    ids = [f"id='{row['id']}'" for row in rows] if anchors else ()
-    head = ("Claim", "Paper", "Here", "Needed", "Baseline", "Verdict", "Note")
-    return table(head, cells, ids, "record of all claims")
+    return (
+        table(head, judged, label="record of the claims that were judged")
+        + f"<details><summary>{len(waiting)} claims are not judged in this run</summary>"
+        + table(head, waiting, label="claims that were not judged")
+        + "</details>"
+    )
 
 
 def verdict_badge(verdict: str) -> Html:

@@ -59,18 +59,29 @@ def shapley_interaction(outputs: Tensor) -> Tensor:
 
 
 def shapley_taylor(outputs: Tensor, order: int) -> Tensor:
-    """Shapley-Taylor index by discrete derivatives, 0 for the empty set; Sundararajan, Dhamdhere & Agarwal 2020."""
+    """Shapley-Taylor index, 0 for the empty set; Sundararajan, Dhamdhere & Agarwal 2020, section 2.
+
+    Below the order: the discrete derivative at the empty set. At the order: the derivative at the players who come before
+    the first member of the coalition, averaged over all n! orders of arrival. Above: 0.
+    """
     n = len(outputs).bit_length() - 1
     values = torch.zeros(2**n, dtype=torch.float64)
+    known: dict[tuple[int, int], float] = {}
     for coalition in range(1, 2**n):
-        t = coalition.bit_count()
-        if t < order:
+        if coalition.bit_count() < order:
             values[coalition] = _discrete_derivative(outputs, coalition, 0)
-        elif t == order:
-            values[coalition] = sum(
-                order / n / math.comb(n - 1, s.bit_count()) * _discrete_derivative(outputs, coalition, s)
-                for s in _contexts(n, coalition)
-            )
+        elif coalition.bit_count() == order:
+            total = 0.0
+            for arrivals in itertools.permutations(range(n)):
+                before = 0
+                for player in arrivals:
+                    if coalition >> player & 1:
+                        break
+                    before |= 1 << player
+                if (coalition, before) not in known:
+                    known[coalition, before] = _discrete_derivative(outputs, coalition, before)
+                total += known[coalition, before]
+            values[coalition] = total / math.factorial(n)
     return values
 
 

@@ -27,10 +27,11 @@ def style() -> None:
     px.defaults.color_discrete_sequence = list(PALETTE)
     sns.set_theme(
         context="notebook",
+        font_scale=0.8,
         style="ticks",
         palette=list(PALETTE),
         rc={
-            "figure.figsize": (7, 4), "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
+            "figure.figsize": (5.2, 3.4), "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
             "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "axes.titlecolor": _INK,
             "xtick.color": _INK, "ytick.color": _INK, "grid.color": _INK, "grid.alpha": 0.15, "axes.grid": True,
             "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "patch.edgecolor": "none",

@@ -93,42 +93,49 @@ def scorecard_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for paper in claims.papers():
         own = [run for run in runs if run["chapter"] == paper["paper"]["chapter"]]
         for claim in paper["claims"]:
-            common = {
-                "id": claim["id"], "statement": claim["statement"], "where": claim["where"], "paper": paper["paper"]["authors"],
-                "paper_says": claim["paper_says"], "chapter": paper["paper"]["chapter"],
-            }  # fmt: skip
-            judged = []
-            for run in own:
-                found = next((row for row in run["claims"] if row["id"] == claim["id"]), None)
-                if found and found["value"] is not None:
-                    scale = claim["scales"][run["preset"]]
-                    judged.append(
-                        common | found | {
-                            "preset": run["preset"], "run": run["run"], "page": run["page"], "stale": run["stale"],
-                            "scope": scale["scope"], "needed": claims.test_text(scale),
-                        }
-                    )  # fmt: skip
-            if not judged:
-                scale = claim["scales"]["quick"]
-                waiting = "not judged by its chapter yet" if own else "chapter not written"
-                judged.append(
-                    common | {
-                        "preset": "", "run": "", "page": "", "stale": False, "value": None, "ci": None, "baseline": None,
-                        "verdict": claims.VERDICTS[-1], "note": scale.get("not_tested", waiting) if own else waiting,
-                        "scope": scale.get("scope", ""), "needed": claims.test_text(scale) if "op" in scale else "–",
-                    }
-                )  # fmt: skip
-            rows += judged
+            results = [(run, row) for run in own for row in run["claims"] if row["id"] == claim["id"]]
+            judged = [(run, row) for run, row in results if row["value"] is not None]
+            for run, row in judged or [(None, {})]:
+                scale = claim["scales"][run["preset"] if run else "quick"]
+                waiting = scale.get("not_tested", "not judged by its chapter yet") if own else "chapter not written"
+                rows.append({
+                    "claim": claim,
+                    "source": paper["paper"]["authors"],
+                    "run": run,
+                    "scope": scale.get("scope", ""),
+                    "needed": claims.test_text(scale) if "op" in scale else "–",
+                    "measure": scale.get("measure", claim["measure"]),
+                    "value": row.get("value"),
+                    "ci": row.get("ci"),
+                    "baseline": row.get("baseline"),
+                    "verdict": row.get("verdict", claims.VERDICTS[-1]),
+                    "note": row.get("note", waiting),
+                })  # fmt: skip
     return rows
 
 
 def tally_table(runs: list[dict[str, Any]]) -> list[list[str]]:
-    """How many claims of each paper have which verdict at the quick scale, as rows of text with a header first."""
-    quick = {row["id"]: row["verdict"] for run in runs if run["preset"] == "quick" for row in run["claims"]}
-    rows = [["Paper", *(verdict.capitalize() for verdict in claims.VERDICTS)]]
+    """Verdicts counted per source and scale, exact statements, same-setting and analog effects apart; a header first.
+
+    An analog verdict never counts as the paper's number, and an exact statement can not fail on data.
+    """
+    rows = [["Source", "Scale", "Exact statements", "Effects, same setting", "Effects, analog", "Not tested here"]]
     for paper in claims.papers():
-        verdicts = Counter(quick.get(claim["id"], claims.VERDICTS[-1]) for claim in paper["claims"])
-        rows.append([paper["paper"]["authors"], *(str(verdicts[verdict]) for verdict in claims.VERDICTS)])
+        own = [run for run in runs if run["chapter"] == paper["paper"]["chapter"]]
+        for run in own or [None]:
+            verdicts = {row["id"]: row["verdict"] for row in run["claims"]} if run else {}
+            counts: dict[str, Counter] = {scope: Counter() for scope in ("identity", "same-setting", "analog")}
+            for claim in paper["claims"]:
+                verdict = verdicts.get(claim["id"], claims.VERDICTS[-1])
+                if verdict != claims.VERDICTS[-1]:
+                    counts[claim["scales"][run["preset"]]["scope"]][verdict] += 1
+            judged = sum(count.total() for count in counts.values())
+            rows.append([
+                paper["paper"]["authors"],
+                f"{run['preset']} · {run['run']}" if run else "–",
+                *(", ".join(f"{count[v]} {v}" for v in claims.VERDICTS if count[v]) or "–" for count in counts.values()),
+                str(len(paper["claims"]) - judged),
+            ])  # fmt: skip
     return rows
 
 
@@ -147,34 +154,35 @@ class Scorecard(_FromData):
         rows = scorecard_rows(self.runs())
         cells, attributes = [], []
         for row in rows:
-            link = self.link(row["page"], row["id"]) if row["page"] else ""
-            why = html.escape(f": {row['note']}" if row["note"] else "")
+            claim, run = row["claim"], row["run"]
+            scale = run["preset"] if run else "none"
             attributes.append(
-                f"data-paper='{html.escape(row['paper'], quote=True)}' data-verdict='{row['verdict']}' "
-                f"data-scale='{row['preset'] or 'none'}'"
+                f"data-source='{html.escape(row['source'], quote=True)}' data-verdict='{row['verdict']}' data-scale='{scale}'"
             )
+            name = Html(f"<a href='{self.link(run['page'], claim['id'])}'>{claim['id']}</a>") if run else claim["id"]
+            how = html.escape(f"{row['measure']} Baseline: {claim['baseline']}.")
+            old = " (older than the chapter)" if run and run["stale"] else ""
             cells.append([
-                Html(f"<a href='{link}'>{row['id']}</a>") if link else row["id"],
-                f"{row['statement']} ({row['where']})",
-                row["paper_says"],
+                name,
+                f"{claim['statement']} ({claim['where']})",
+                claim["paper_says"],
                 claims.value_text(row["value"], row["ci"]),
-                row["needed"],
+                Html(f"<details><summary>{html.escape(row['needed'])}</summary>{how}</details>"),
                 claims.baseline_text(row["baseline"]),
-                Html(claims.verdict_badge(row["verdict"]) + why),
-                (f"{row['preset']} · {row['run']}" if row["preset"] else "–") + (" (older than the chapter)" if row["stale"] else ""),
-                row["scope"] or "–",
+                Html(claims.verdict_badge(row["verdict"]) + html.escape(f": {row['note']}" if row["note"] else "")),
+                f"{run['preset']} · {run['run']}, {row['scope']}{old}" if run else "–",
             ])  # fmt: skip
         selects = "".join(
-            f"<label>{label} <select data-filter='{key}'><option value=''>all</option>"
+            f"<label>{label} <select data-filter='{label.lower()}'><option value=''>all</option>"
             + "".join(f"<option>{html.escape(value)}</option>" for value in dict.fromkeys(values))
             + "</select></label> "
-            for label, key, values in (
-                ("Paper", "paper", [row["paper"] for row in rows]),
-                ("Verdict", "verdict", claims.VERDICTS),
-                ("Scale", "scale", [row["preset"] or "none" for row in rows]),
+            for label, values in (
+                ("Source", [row["source"] for row in rows]),
+                ("Verdict", claims.VERDICTS),
+                ("Scale", [row["run"]["preset"] if row["run"] else "none" for row in rows]),
             )
         )
-        head = ("Claim", "What the paper claims", "Paper", "Here", "Needed", "Baseline", "Verdict", "Run", "Scope")
+        head = ("Claim", "Claim or question", "Paper", "Here", "Needed", "Baseline", "Verdict", "Run and scope")
         return self.raw(
             f"<div class='ic-scorecard ic-wide'><p class='ic-filters'>{selects}<span aria-live='polite' class='ic-count'>"
             f"{len(rows)} rows</span></p>{table(head, cells, attributes, 'scorecard')}</div>"

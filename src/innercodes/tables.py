@@ -19,7 +19,11 @@ def table(
     extras = iter(attributes)
     body = "".join(
         f"<tr {next(extras, '')}><th scope='row'>{_cell(row[0])}</th>"
-        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
+        # On a phone the rows become cards, and each cell says what it is.
+        + "".join(
+            f"<td data-label='{html.escape(t, quote=True)}'>{_cell(cell)}</td>"
+            for t, cell in zip(head[1:], row[1:], strict=True)
+        )
         + "</tr>"
         for row in rows
     )

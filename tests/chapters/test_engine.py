@@ -146,7 +146,7 @@ def test_outputs_are_finished_for_the_page():
     assert stage.finish(bar, run, "") is None
     text = nbformat.v4.new_output("stream", name="stderr", text="a warning\ntraining:  10%|#   | 1/10\r")
     assert stage.finish(text, run, "").text == "a warning"
-    claim = nbformat.v4.new_output("display_data", {"text/html": "<p class='ic-claim' data-claim='INT-1'>x</p>"})
+    claim = nbformat.v4.new_output("display_data", {"text/html": "<div class='ic-claim' data-claim='INT-1'>x</div>"})
     assert "partly" in stage.finish(claim, run, "")["data"]["text/html"]
     assert stage.anchors(claim) == ["INT-1"]
 
