@@ -401,8 +401,8 @@ plots.show(
 
 # %% [markdown]
 # Most of this sparsity is in the boards, not in the networks. A blank square looks the same masked or not, so every
-# interaction with it is 0 (exercise 2). On average fewer than a third of the interactions can differ from 0. Of those, four
-# in five or more are salient, in the trained network and in its twins alike.
+# interaction with it is 0 (exercise 2). On average fewer than a third of the interactions can differ from 0. Of those,
+# three in four are salient in the trained network, and a little more in its twins.
 #
 # The trained curve falls faster at first, but its tail is as long. And the shuffled outputs are no fair baseline here:
 # shuffling destroys the zeros.

@@ -5,6 +5,7 @@ import re
 
 import nbformat
 import runs
+import stage
 
 from innercodes import site
 
@@ -13,10 +14,12 @@ PICTURE = ROOT / "book" / "_static" / "three-players.svg"
 
 
 def tally() -> str:
-    """The tally of all verdicts at the quick scale as a Markdown table."""
-    folders = [ROOT / runs.Key("quick", chapter, "default").folder for chapter in runs.chapters()]
-    results = [json.loads((folder / "results.json").read_text(encoding="utf-8")) for folder in folders]
-    head, *rows = site.tally_table([result | {"page": "", "stale": False} for result in results])
+    """The tally of all verdicts as a Markdown table."""
+    found = []
+    for chapter in runs.chapters():
+        path = ROOT / runs.Key("quick", chapter, "default").folder / "results.json"
+        found += [json.loads(path.read_text(encoding="utf-8")), *stage.recorded_runs(chapter)]
+    head, *rows = site.tally_table(found)
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 

@@ -116,7 +116,9 @@ def outputs(game: Game, networks: Iterable[nn.Module], chunk: int = 512, progres
 
 def _outputs(game: Game, network: nn.Module, chunk: int, progress: bool) -> Tensor:
     rows = []
-    for sample in tqdm(range(len(game.labels)), unit="sample", desc="masked outputs", disable=not progress):
+    for sample in tqdm(
+        range(len(game.labels)), unit="sample", desc="masked outputs", mininterval=1, disable=not progress
+    ):
 
         def score(masks: Tensor, sample: int = sample) -> Tensor:
             views = game.masked(sample, masks)

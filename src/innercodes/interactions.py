@@ -100,7 +100,10 @@ def masked_outputs(
     """
     masks = coalitions(n, device)
     result = None
-    with torch.no_grad(), tqdm(total=2**n, unit="mask", desc="masked outputs", disable=not progress) as bar:
+    with (
+        torch.no_grad(),
+        tqdm(total=2**n, unit="mask", desc="masked outputs", mininterval=1, disable=not progress) as bar,
+    ):
         for start in range(0, 2**n, chunk):
             scores = score(masks[start : start + chunk])
             if result is None:

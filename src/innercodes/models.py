@@ -91,7 +91,7 @@ def train(
     optimizer = torch.optim.SGD(model.parameters(), learning_rate, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1 ** (1 / max(epochs - 1, 1)))
     model.train()
-    with tqdm(range(epochs), unit="epoch", desc=f"training, seed {seed}", disable=not progress) as bar:
+    with tqdm(range(epochs), unit="epoch", desc=f"training, seed {seed}", mininterval=1, disable=not progress) as bar:
         for _ in bar:
             drawn = torch.multinomial(weights, len(labels), replacement=True, generator=generator).to(labels.device)
             for batch in drawn.split(batch_size):
