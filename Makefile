@@ -10,11 +10,15 @@ CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py
 
 .PHONY: help book test chapter record lint format notebooks readme lock serve clean
 .DEFAULT_GOAL := help
-# Through the environment, so that no quote in a value is read by make or the shell.
+# As they are and through the environment: nothing in a value is read by make or the shell.
+override CHAPTER := $(value CHAPTER)
+override PRESET := $(value PRESET)
+override RUN := $(value RUN)
+override PARAMS := $(value PARAMS)
 export CHAPTER PRESET RUN PARAMS
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(READY)  ## build the environment, run every chapter on the embedded data, write _build/html/index.html
 	@$(BIN)/python workflow/engine.py book

@@ -38,6 +38,7 @@ def main() -> int:
         print(f"error: the site was not built (whole log: {log.relative_to(stage.ROOT)})", file=sys.stderr)
         return 1
     shutil.copytree(staged / "_downloads", built / "_static" / "downloads")
+    (built / ".whole").touch()
     old = BUILD / "html.old"
     shutil.rmtree(old, ignore_errors=True)
     if site.exists():

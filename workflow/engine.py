@@ -10,8 +10,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import runs
+
+from innercodes import claims
 
 BIN = Path(sys.executable).parent
 
@@ -27,36 +30,47 @@ def main() -> int:
     options = parser.parse_args()
     try:
         if options.goal == "book":
-            return snakemake(options.cores, "book")
-        key = runs.Key(options.preset, options.chapter, options.run)
-        given = runs.values(key, runs.parse(options.params))
+            wanted = {key: runs.values(key, {}) for key in runs.quick()}
+        else:
+            key = runs.Key(options.preset, options.chapter, options.run)
+            wanted = {key: runs.values(key, runs.parse(options.params))}
         if options.goal == "record":
             runs.refuse_dirty_tree()
-        done = snakemake(options.cores, str(key.folder / "results.json"), {str(key): given})
+        done = snakemake(options.cores, options.goal == "book", wanted)
         if done == 0 and options.goal == "record":
             runs.record(key)
         return done
-    except runs.UsageError as error:
+    except (runs.UsageError, claims.ClaimsError, SyntaxError, UnicodeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 
 
-def snakemake(cores: int, target: str, given: dict | None = None) -> int:
-    """Run Snakemake for one target; `given` holds the parameters of runs that were asked for on the command line."""
+def snakemake(cores: int, site: bool, wanted: dict[runs.Key, dict[str, Any]]) -> int:
+    """Run Snakemake for the site or for one run; `wanted` holds the parameters of every run it may have to do.
+
+    Everything that can be refused is looked at before: what goes wrong inside a Snakefile is not said in one line.
+    """
     build = runs.ROOT / "_build"
     build.mkdir(exist_ok=True)
+    claims.papers()
+    keyed = {key: runs.fingerprint(key, given) for key, given in wanted.items()}
+    target = "book" if site else str(next(iter(wanted)).folder / "results.json")
     command = [str(BIN / "snakemake"), "--snakefile", "workflow/Snakefile", "--profile", "workflow/profiles/local"]
     command += ["--cores", str(cores), "--", target]
     # BLAS and PyTorch take one thread each: two chapters side by side would otherwise fight for the cores.
     environment = os.environ | {
-        "INNERCODES_GIVEN": json.dumps(given or {}), "OMP_NUM_THREADS": "1", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
-    }  # fmt: skip
+        "INNERCODES_WANTED": json.dumps({str(key): [wanted[key], keyed[key]] for key in wanted}),
+        "OMP_NUM_THREADS": "1",
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+    }
     with (build / "engine.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             print("another run works in _build; waiting for it", file=sys.stderr)
             fcntl.flock(lock, fcntl.LOCK_EX)
+        for key, fingerprint in keyed.items():
+            runs.drop_unless(key, fingerprint)
         return subprocess.run(command, cwd=runs.ROOT, env=environment, check=False).returncode
 
 

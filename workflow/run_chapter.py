@@ -10,14 +10,16 @@ from pathlib import Path
 
 import jupytext
 import papermill
+from nbclient.exceptions import DeadKernelError
 from runs import ROOT, Key
 
 
-def main(preset: str, chapter: str, run: str, values: str) -> int:
+def main(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> int:
     folder = ROOT / Key(preset, chapter, run).folder
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("results.json", "chapter.ipynb"):
         (folder / name).unlink(missing_ok=True)
+    (folder / "fingerprint.json").write_text(fingerprint, encoding="utf-8")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.chdir(folder)
     partial = Path("chapter.partial.ipynb")
@@ -35,6 +37,9 @@ def main(preset: str, chapter: str, run: str, values: str) -> int:
         last = f"{error.ename}: {error.evalue}".strip().splitlines()
         print(f"error: {chapter} ({preset}, {run}) failed in cell [{error.exec_count}]: {last[0]}", file=sys.stderr)
         print(f"       the notebook up to there: {(folder / partial).relative_to(ROOT)}", file=sys.stderr)
+        return 1
+    except DeadKernelError:
+        print(f"error: {chapter} ({preset}, {run}): its kernel died, most likely out of memory", file=sys.stderr)
         return 1
     if not Path("results.json").is_file():
         print(f"error: {chapter} ({preset}, {run}) ran to its end but wrote no results.json", file=sys.stderr)

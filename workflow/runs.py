@@ -44,9 +44,15 @@ def chapters() -> list[str]:
     return sorted(path.stem for path in (ROOT / "notebooks").glob("[0-9][0-9]_*.py"))
 
 
+def quick() -> list[Key]:
+    """The run of every chapter that the site shows live."""
+    return [Key("quick", chapter, "default") for chapter in chapters()]
+
+
 def parse(text: str) -> dict[str, str]:
     """`name=value name="a value"` as a dict. Raises UsageError for a word without '='."""
     try:
+        text.encode()
         words = shlex.split(text)
     except ValueError as error:
         raise UsageError(f"PARAMS = {text!r}: {error}") from None
@@ -72,18 +78,30 @@ def values(key: Key, given: Mapping[str, str]) -> dict[str, Any]:
         raise UsageError(
             f"RUN = {key.run!r}: must be one of {', '.join(known) or 'none yet'} (files in presets/{key.preset})"
         )
-    merged = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    declared = {p.name: p for p in parameters.CHAPTERS[key.chapter]}
+    try:
+        merged = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise UsageError(f"presets/{key}.yml: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(merged, dict):
+        raise UsageError(f"presets/{key}.yml: must hold 'name: value' lines")
+    declared = {p.name: p for p in parameters.CHAPTERS.get(key.chapter, ())}
+    if not declared:
+        raise UsageError(f"CHAPTER = {key.chapter!r}: declares no parameters in innercodes/parameters.py")
     for name, text in given.items():
+        if name in ("preset", "run", "out_dir"):
+            raise UsageError(f"PARAMS: {name} is set by the command; use PRESET= and RUN=")
         merged[name] = _typed(declared.get(name), text)
+    for name, value in merged.items():
+        # The notebook runs in its own folder; a path was meant from where the command was given.
+        if name in declared and declared[name].path and value and isinstance(value, str) and "\0" not in value:
+            merged[name] = str(Path(value).expanduser().absolute())
     # The run has its own folder and works in it.
     return merged | {"preset": key.preset, "run": key.run, "out_dir": "."}
 
 
 def _typed(parameter: parameters.Parameter | None, text: str) -> Any:
     if parameter is None or parameter.kind is str:
-        # The notebook runs in its own folder; a path was meant from where the command was given.
-        return str(Path(text).expanduser().absolute()) if parameter and parameter.path and text else text
+        return text
     if parameter.kind is bool:
         return {"true": True, "false": False}.get(text.lower(), text)
     try:
@@ -94,13 +112,25 @@ def _typed(parameter: parameters.Parameter | None, text: str) -> Any:
 
 def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
     """What a run is keyed on: it is repeated when one of these changes, and only then."""
-    judged = json.dumps(claims.of_chapter(key.chapter), sort_keys=True)
+    declared = {p.name: p for p in parameters.CHAPTERS[key.chapter]}
     return {
-        "source": provenance.source_hash(key.chapter),
-        "lock": provenance.lock_hash(),
-        "claims": hashlib.sha256(judged.encode()).hexdigest()[:16],
-        "values": json.dumps(dict(given), sort_keys=True),
+        "source_hash": provenance.source_hash(key.chapter),
+        "lock_hash": provenance.lock_hash(),
+        "claims_hash": provenance.claims_hash(key.chapter),
+        "values": dict(given),
+        # What lies behind a path, so that new weights under an old name count.
+        "paths": {
+            n: _content(v) for n, v in given.items() if n in declared and declared[n].path and isinstance(v, str) and v
+        },
     }
+
+
+def drop_unless(key: Key, wanted: Mapping[str, Any]) -> None:
+    """Take away what an earlier run left unless it has this fingerprint: Snakemake's own memory of it may be gone."""
+    folder = ROOT / key.folder
+    path = folder / "fingerprint.json"
+    if not path.is_file() or json.loads(path.read_text(encoding="utf-8") or "null") != wanted:
+        (folder / "results.json").unlink(missing_ok=True)
 
 
 def refuse_dirty_tree() -> None:
@@ -114,13 +144,14 @@ def refuse_dirty_tree() -> None:
 def record(key: Key) -> None:
     """Copy a finished run to results/, with no path of this machine and no picture of the data in it."""
     content = json.loads((ROOT / key.folder / "results.json").read_text(encoding="utf-8"))
+    done = json.loads((ROOT / key.folder / "fingerprint.json").read_text(encoding="utf-8"))
     notebook = nbformat.read(ROOT / key.folder / "chapter.ipynb", as_version=4)
     if content["provenance"]["dirty"]:
         raise UsageError(
             f"{key} was run in a tree with changes that were not committed: remove {key.folder} and record again"
         )
-    hidden = {name: _without_path(value) for name, value in paths(content)}
-    content["parameters"] |= hidden
+    # Name and hash, the hash taken before the run.
+    content["parameters"] |= done["paths"]
     target = ROOT / "results" / f"{key}.json"
     target.parent.mkdir(parents=True, exist_ok=True)
     claims.write_atomically(target.with_suffix(".ipynb"), nbformat.writes(figures_only(notebook)) + "\n")
@@ -131,11 +162,14 @@ def record(key: Key) -> None:
 def paths(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The parameters of a results file that hold a path, with their values."""
     declared = {p.name: p for p in parameters.CHAPTERS[content["chapter"]]}
-    return [(name, value) for name, value in content["parameters"].items() if declared[name].path and value]
+    return [(n, value) for n, value in content["parameters"].items() if n in declared and declared[n].path and value]
 
 
-def _without_path(value: str) -> str:
+def _content(value: str) -> str:
+    """A file or folder as its name and a hash; what is missing is refused in the notebook, by name."""
     path = Path(value)
+    if "\0" in value or not path.exists():
+        return "missing"
     if path.is_file():
         return f"{path.name} (sha256 {hashlib.sha256(path.read_bytes()).hexdigest()[:16]})"
     # A folder can hold any amount of data: its hash is that of the names and sizes in it.

@@ -31,6 +31,10 @@ def stage(target: Path) -> None:
     for chapter in runs.chapters():
         folder = ROOT / runs.Key("quick", chapter, "default").folder
         live = describe(json.loads((folder / "results.json").read_text(encoding="utf-8")), f"notebooks/{chapter}")
+        if live["stale"]:
+            raise SystemExit(
+                f"error: {folder} was run with other code or claims than the chapter's: run `make book` again"
+            )
         recorded = recorded_runs(chapter)
         found += [live, *recorded]
         notebook = chapter_page(chapter, folder / "chapter.ipynb", live, recorded)
@@ -52,7 +56,10 @@ def describe(result: dict[str, Any], page: str) -> dict[str, Any]:
     """A results file as the site uses it: without paths, with its page and whether the chapter is newer."""
     for name, value in runs.paths(result):
         result["parameters"][name] = Path(value).name
-    stale = result["provenance"]["source_hash"] != provenance.source_hash(result["chapter"])
+    made, chapter = result["provenance"], result["chapter"]
+    now = (provenance.source_hash(chapter), provenance.claims_hash(chapter))
+    # Old numbers, or verdicts by tests that have changed since.
+    stale = (made["source_hash"], made["claims_hash"]) != now
     return result | {"page": page, "stale": stale}
 
 
@@ -102,7 +109,7 @@ def header(chapter: str, recorded: list[dict[str, Any]]) -> str:
 
 def stale_text(run: dict[str, Any]) -> str:
     return (
-        f"The recorded run *{run['preset']} · {run['run']}* was made with older code of this chapter "
+        f"The recorded run *{run['preset']} · {run['run']}* was made with other code or other tests "
         f"(commit {run['provenance']['commit'][:10]}). Its numbers may change when it is run again."
     )
 
@@ -118,7 +125,9 @@ def finish(output: nbformat.NotebookNode, run: dict[str, Any], chapter_link: str
     """An output as the page shows it; None for progress bars."""
     if output.output_type == "stream":
         lines = re.split(r"[\r\n]+", output.text)
-        output.text = "\n".join(line for line in lines if line.strip() and not re.search(r"\d+%\||\d+(it|/s)", line))
+        output.text = "\n".join(line for line in lines if line.strip() and not re.search(r"\d+%\|.*\[", line))
+        # A warning names its file; the reader needs no path of the machine.
+        output.text = re.sub(r"(?:/[^\s/:]+)+/(?=[^\s/:]+\.py:\d+)", "", output.text)
         return output if output.text else None
     mark = output.get("metadata", {}).get("innercodes", {})
     if "figure" in mark:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import yaml
 
 from innercodes import provenance, stats
@@ -108,6 +109,9 @@ def read(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ClaimsError(f"{path.name}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if node is None:
+        raise ClaimsError(f"{path.name}, line 1: the file is empty")
+    _refuse_repeated_keys(path, node)
     fault = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(SCHEMA).iter_errors(content), key=_deepest)
     if fault is not None:
         raise ClaimsError(f"{path.name}, line {_line(node, fault.absolute_path)}: {fault.message}")
@@ -119,12 +123,33 @@ def read(path: Path) -> dict[str, Any]:
         seen[claim["id"]] = line
         for preset, scale in claim["scales"].items():
             for test in (scale, *scale.get("also", ())):
-                if "op" in test and isinstance(test["threshold"], list) != (test["op"] == "within"):
+                if "op" not in test:
+                    continue
+                limits = test["threshold"] if isinstance(test["threshold"], list) else [test["threshold"]]
+                if (
+                    len(limits) != 1 + (test["op"] == "within")
+                    or limits != sorted(limits)
+                    or not all(map(math.isfinite, limits))
+                ):
                     raise ClaimsError(
-                        f"{path.name}, line {_line(node, ['claims', index, 'scales', preset])}: "
-                        f"{claim['id']} at {preset}: 'within' takes two numbers, every other test one"
+                        f"{path.name}, line {_line(node, ['claims', index, 'scales', preset])}: {claim['id']} at {preset}: "
+                        "'within' takes two numbers, the smaller first, every other test one"
                     )
     return content
+
+
+def _refuse_repeated_keys(path: Path, node: yaml.Node) -> None:
+    """YAML lets the last of two equal keys win; here that would be a test that nobody sees."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if key.value in seen:
+                raise ClaimsError(f"{path.name}, line {key.start_mark.line + 1}: {key.value!r} stands twice")
+            seen.add(key.value)
+            _refuse_repeated_keys(path, value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated_keys(path, value)
 
 
 def _deepest(error: jsonschema.ValidationError) -> tuple[int, int]:
@@ -223,6 +248,7 @@ class Results:
         self.metrics: dict[str, Any] = {}
         self._claims = of_chapter(run.chapter)
         self._measured: dict[str, dict[str, Any]] = {}
+        self._code = provenance.of_code(run.chapter)
         self._started, self._clock = datetime.datetime.now(datetime.UTC), time.perf_counter()
 
     def judge(
@@ -243,8 +269,17 @@ class Results:
         scale = self._claims[claim_id]["scales"][self.run.preset]
         if "not_tested" in scale:
             raise ValueError(f"{claim_id} is not tested at {self.run.preset}: {scale['not_tested']}")
-        if not math.isfinite(value):
-            raise ValueError(f"{claim_id}: the measured value is {value}")
+        numbers = [
+            value,
+            *(ci or ()),
+            *(also or {}).values(),
+            *(baseline.values() if isinstance(baseline, Mapping) else ()),
+        ]
+        numbers += [baseline] if isinstance(baseline, int | float) else []
+        if not all(map(math.isfinite, numbers)) or (twin and not np.isfinite(twin.draws).all()):
+            raise ValueError(
+                f"{claim_id}: not a number or infinite, among value, interval, baseline and twin: {numbers}"
+            )
         judge(
             scale, value, ci, also, (0, 0) if twin else None
         )  # fails here, beside the cell, when something is missing
@@ -255,7 +290,13 @@ class Results:
 
     def rows(self) -> list[dict[str, Any]]:
         """Every claim of the chapter with its verdict; the twin differences are corrected together, after Holm."""
-        corrected = stats.holm({i: m["twin"] for i, m in self._measured.items() if m["twin"]})
+        corrected = stats.holm(
+            {
+                claim_id: measured["twin"]
+                for claim_id, measured in self._measured.items()
+                if self._claims[claim_id]["scales"][self.run.preset]["twin"]
+            }
+        )
         rows = []
         for claim_id, claim in self._claims.items():
             scale, measured = claim["scales"][self.run.preset], self._measured.get(claim_id)
@@ -278,7 +319,7 @@ class Results:
             "preset": self.run.preset,
             "run": self.run.run,
             "parameters": dict(self.run.values),
-            "provenance": provenance.of_run(self.run, self._started, time.perf_counter() - self._clock),
+            "provenance": provenance.of_run(self.run, self._code, self._started, time.perf_counter() - self._clock),
             "claims": self.rows(),
             "metrics": self.metrics,
         }
@@ -316,8 +357,9 @@ class Measured:
 
 def number_text(value: float) -> str:
     """Three significant digits; whole numbers and long fractions stay readable."""
+    value += 0.0  # no minus before a zero
     if value == 0 or 1e-3 <= abs(value) < 1e5:
-        text = f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        text = f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
     else:
         text = f"{value:.1e}"
     return text.replace("-", "−")
@@ -351,7 +393,9 @@ def record_table(
     judged: list[list[str]] = []
     waiting: list[list[str]] = []
     for row in rows:
-        claim = claims[row["id"]]
+        claim = claims.get(row["id"])
+        if claim is None:  # a record of an older claims file
+            continue
         scale = claim["scales"][preset]
         cells = judged if row["value"] is not None else waiting
         cells.append([

@@ -64,7 +64,7 @@ def _tictactoe() -> Data:
 
 
 def _mnist3(split: str, root: str) -> Data:
-    # torchvision takes a second to import; only this loader needs it.
+    # Imported after the repair in _compat.
     from torchvision.datasets import MNIST
 
     folder = Path(root).expanduser()

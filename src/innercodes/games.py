@@ -30,6 +30,8 @@ def load(run: Run) -> Game:
     """The game of a run. Raises ParameterError when data, network and players do not fit together."""
     builders = {"tictactoe": ("mlp5", _tictactoe), "mnist3": ("lenet", _mnist3)}
     model, build = builders[run.dataset]
+    if run.weights and run.n_seeds > 1:
+        raise refusal("n_seeds", run.n_seeds, "1 where weights are given: one file is one network")
     if run.model != model:
         raise refusal("model", run.model, f"{model}, the network for {run.dataset}")
     return build(run)

@@ -67,8 +67,8 @@ def harsanyi(outputs: Tensor) -> Tensor:
     outputs that are not finite.
     """
     players(outputs)
-    # The sum is not finite as soon as one entry is not, and costs no copy.
-    if not torch.isfinite(outputs.sum()):
+    # The sum is not finite as soon as one entry is not, and costs no copy; in double so that half precision can not overflow.
+    if not torch.isfinite(outputs.sum(dtype=torch.float64)):
         raise ValueError("the outputs hold NaN or infinity; every masked output must be finite")
     return _butterfly(outputs, lambda without, with_player: with_player.sub_(without))
 

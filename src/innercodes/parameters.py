@@ -9,6 +9,7 @@ import html
 import itertools
 import math
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,8 +121,8 @@ COMMON = (
         str,
         "auto",
         "Where tensors live; auto is CUDA where there is one, else the CPU.",
-        pattern=r"auto|cpu|mps|cuda(:[0-9]{1,3})?",
-        words="auto, cpu, mps, cuda or cuda:N, and a device of this machine",
+        pattern=r"auto|cpu|cuda(:[0-9]{1,3})?",
+        words="auto, cpu, cuda or cuda:N, and a device of this machine",
     ),
     Parameter(
         "threads", int, 1, "CPU threads of the run; results can change in the last bits with it.", low=1, high=256
@@ -144,8 +145,8 @@ CHAPTERS: dict[str, tuple[Parameter, ...]] = {
             "Input variables that can be masked: squares, or parts of the digit; a sample has 2^n masked outputs.",
             low=2,
             high=40,
-            # Outputs, dividends and one array to work in, float64, for the trained network and its twin.
-            memory=lambda values: 6 * 8 * values["n_samples"] * 2.0 ** values["n_players"],
+            # float64 outputs and dividends of four kinds of networks for every seed, and two such arrays to work in.
+            memory=lambda values: 10 * 8 * values["n_seeds"] * values["n_samples"] * 2.0 ** values["n_players"],
         ),
         Parameter(
             "n_samples", int, 958, "Samples whose masked outputs are all computed.", "samples", low=2, high=100_000
@@ -155,9 +156,13 @@ CHAPTERS: dict[str, tuple[Parameter, ...]] = {
         Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
         Parameter("mask_value", float, 0.0, "What a masked variable is replaced by.", low=-1e6, high=1e6),
         Parameter(
-            "salience", float, 0.05, "An interaction is salient from this share of the strongest.", low=0, high=1
+            "salience",
+            float,
+            0.05,
+            "Share of the strongest that the pictures call salient; claims are judged at 0.05.",
+            low=0,
+            high=1,
         ),
-        Parameter("strongest_share", float, 0.05, "Share of the terms kept to rebuild all outputs.", low=0.001, high=1),
         Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
         Parameter("show_examples", bool, True, "Draw samples; always off when the data come from data_root."),
     ),
@@ -175,10 +180,10 @@ class Run:
     bars: bool
 
     def __getattr__(self, name: str) -> Any:
-        try:
-            return self.values[name]
-        except KeyError:
-            raise AttributeError(name) from None
+        # `values` itself is missing while a copy is made.
+        if name == "values" or name not in self.values:
+            raise AttributeError(name)
+        return self.values[name]
 
     def _repr_html_(self) -> str:
         return table(self.chapter, self.values)
@@ -192,10 +197,10 @@ def check(chapter: str, namespace: Mapping[str, Any]) -> Run:
     In a notebook only what its parameter cells set is looked at, so that a cell can be run again; elsewhere every name.
     """
     declared = {p.name: p for p in CHAPTERS[chapter]}
-    cells = [cell for cell in map(_assignments, namespace.get("In", ())) if "preset" in cell or _INJECTED in cell]
-    given = {name: value for cell in cells if _INJECTED in cell for name, value in cell.items() if name != _INJECTED}
-    names = itertools.chain(*cells) if "In" in namespace else _plain_names(namespace)
-    for name in (name for name in names if name != _INJECTED):
+    given, names = _given(namespace.get("In")), _plain_names(namespace)
+    if isinstance(namespace.get("In"), list):
+        names = itertools.chain(given, _own_cell(namespace["In"]))
+    for name in names:
         if name not in declared:
             raise ParameterError(f"{name}: {chapter} has no such parameter; it takes {', '.join(declared)}")
     values = {}
@@ -203,13 +208,14 @@ def check(chapter: str, namespace: Mapping[str, Any]) -> Run:
         if name not in namespace:
             raise ParameterError(f"{name}: missing from the notebook's parameters cell")
         values[name] = namespace[name]
-        if name in given and not _same(given[name], values[name]):
+        if name in given and _was_overridden(namespace["In"]) and not _same(given[name], values[name]):
             raise ParameterError(
                 f"{name} = {given[name]!r} was given, but the notebook uses {values[name]!r}: its cell has lost the tag 'parameters'"
             )
         parameter.check(values[name])
     _check_memory(declared.values(), values)
     device = resolve_device(values["device"])
+    _check_writable(values["out_dir"])
     torch.set_num_threads(values["threads"])
     return Run(
         chapter,
@@ -261,26 +267,54 @@ def _check_memory(declared: Iterable[Parameter], values: Mapping[str, Any]) -> N
             )
 
 
+def _check_writable(out_dir: str) -> None:
+    """Make the folder now: a run must not find out at its end that it can not be written."""
+    folder = Path(out_dir).expanduser()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError:
+        raise refusal("out_dir", out_dir, "a folder that is there, or can be made, and can be written") from None
+
+
 def _plain_names(namespace: Mapping[str, Any]) -> Iterable[str]:
     for name, value in namespace.items():
         if not name.startswith("_") and not callable(value) and not isinstance(value, ModuleType):
             yield name
 
 
-_INJECTED = "# Parameters"
+_INJECTED = "# Parameters\n"
 
 
 def _assignments(source: str) -> dict[str, Any]:
-    """The plain assignments of a cell; the cell that papermill injects, known by its first line, also holds a mark."""
-    found: dict[str, Any] = {_INJECTED: True} if source.startswith(f"{_INJECTED}\n") else {}
+    """The plain assignments of a cell."""
     try:
         body = ast.parse(source).body
     except SyntaxError:
-        return found
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            found[node.targets[0].id] = _literal(node.value)
-    return found
+        return {}
+    plain = [node for node in body if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)]
+    return {node.targets[0].id: _literal(node.value) for node in plain}
+
+
+def _given(cells: Any) -> dict[str, Any]:
+    """What papermill injected, read from IPython's record of the cells run so far."""
+    injected = [cell for cell in cells if cell.startswith(_INJECTED)] if isinstance(cells, list) else []
+    return {name: value for cell in injected for name, value in _assignments(cell).items()}
+
+
+def _own_cell(cells: list[str]) -> dict[str, Any]:
+    """The notebook's own parameters cell, as it was run last."""
+    own = [cell for cell in cells if "preset" in _assignments(cell) and not cell.startswith(_INJECTED)]
+    return _assignments(own[-1]) if own else {}
+
+
+def _was_overridden(cells: list[str]) -> bool:
+    """Whether the injected cell ran before the notebook's own, which then had the last word: its tag is missing."""
+    first = next(
+        (i for i, cell in enumerate(cells) if "preset" in _assignments(cell) and not cell.startswith(_INJECTED)), 0
+    )
+    return next(i for i, cell in enumerate(cells) if cell.startswith(_INJECTED)) < first
 
 
 def _literal(node: ast.expr) -> Any:

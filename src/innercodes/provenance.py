@@ -55,14 +55,35 @@ def lock_hash(root: Path = ROOT) -> str:
     return hashlib.sha256((root / "requirements.lock").read_bytes()).hexdigest()[:16]
 
 
-def of_run(run: Run, started: datetime.datetime, seconds: float) -> dict[str, Any]:
-    """Where numbers come from: code, versions, machine (its kind, not its name) and time."""
+def claims_hash(chapter: str, root: Path = ROOT) -> str:
+    """SHA-256 (16 hex digits) of the claims file that a chapter is judged by; of nothing where there is none."""
+    found = [
+        p.read_bytes()
+        for p in sorted((root / "claims").glob("*.yml"))
+        if f"chapter: {chapter}\n".encode() in p.read_bytes()
+    ]
+    return hashlib.sha256(b"".join(found)).hexdigest()[:16]
+
+
+def of_code(chapter: str) -> dict[str, Any]:
+    """The version of everything a run depends on. `dirty` says that it is more than the commit."""
     status = _git("status", "--porcelain")
     return {
         "commit": _git("rev-parse", "HEAD") or "unknown",
         "dirty": status is None or bool(status),
-        "source_hash": source_hash(run.chapter),
+        "source_hash": source_hash(chapter),
         "lock_hash": lock_hash(),
+        "claims_hash": claims_hash(chapter),
+    }
+
+
+def of_run(run: Run, code: dict[str, Any], started: datetime.datetime, seconds: float) -> dict[str, Any]:
+    """Where numbers come from: code, versions, machine (its kind, not its name) and time.
+
+    `code` is `of_code` when the run began; a run whose code changed while it ran belongs to no commit and is dirty.
+    """
+    return code | {
+        "dirty": code["dirty"] or of_code(run.chapter) != code,
         "started": started.isoformat(timespec="seconds"),
         "seconds": round(seconds, 1),
         "hardware": hardware(run.device),

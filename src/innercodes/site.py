@@ -128,7 +128,7 @@ def tally_table(runs: list[dict[str, Any]]) -> list[list[str]]:
             for claim in paper["claims"]:
                 verdict = verdicts.get(claim["id"], claims.VERDICTS[-1])
                 if verdict != claims.VERDICTS[-1]:
-                    counts[claim["scales"][run["preset"]]["scope"]][verdict] += 1
+                    counts[claim["scales"][run["preset"]].get("scope", "analog")][verdict] += 1
             judged = sum(count.total() for count in counts.values())
             rows.append([
                 paper["paper"]["authors"],

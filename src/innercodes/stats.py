@@ -1,5 +1,6 @@
 """Intervals: the bootstrap over samples within seeds, and Holm's correction over the claims of a paper."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,8 @@ def bootstrap(
         return own - other.mean(0) if len(other) else own
 
     # scipy answers constant samples with a warning about its own interval, which is not the one used here.
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         result = scipy_bootstrap(
             tuple(rows), mean_over_seeds, paired=True, vectorized=True, n_resamples=draws, batch=100,
             method="percentile", rng=np.random.default_rng(seed),
@@ -88,7 +90,9 @@ def holm(estimates: Mapping[str, Estimate]) -> dict[str, tuple[float, float]]:
     intervals, stopped = {}, False
     ranked = sorted(estimates.items(), key=lambda item: (item[1].p, item[0]))
     for rank, (name, estimate) in enumerate(ranked):
-        low, high = estimate.interval(1 - (1 - CONFIDENCE) / (len(ranked) - rank))
-        stopped = stopped or low <= 0 <= high
+        level = (1 - CONFIDENCE) / (len(ranked) - rank)
+        low, high = estimate.interval(1 - level)
+        # The p-value is never below 1 / draws: with too few draws no interval is narrow enough to be believed.
+        stopped = stopped or estimate.p > level or not (low > 0 or high < 0)
         intervals[name] = (min(low, 0.0), max(high, 0.0)) if stopped else (low, high)
     return intervals

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +11,15 @@ import nbformat
 import pytest
 import runs
 import stage
-from tiny import ROOT
+import yaml
+from tiny import ROOT, TINY
 
 CHAPTER = "02_sparse_interactions"
 KEY = runs.Key("imagenet", CHAPTER, "mnist3")
 
 
 def test_command_line_values_get_their_declared_types(tmp_path):
-    given = runs.parse('n_seeds=2 learning_rate=1e-4 show_examples=False run=x "data_root=a folder" epochs=many sede=1')
+    given = runs.parse('n_seeds=2 learning_rate=1e-4 show_examples=False "data_root=a folder" epochs=many sede=1')
     values = runs.values(KEY, given)
     assert values["n_seeds"] == 2 and values["learning_rate"] == 1e-4 and values["show_examples"] is False
     assert values["data_root"] == str(Path("a folder").absolute())
@@ -57,8 +59,34 @@ def test_preset_files_hold_only_allowed_values(preset):
 
 def test_a_run_is_keyed_on_code_packages_claims_and_values():
     base = runs.fingerprint(KEY, {"seed": 0})
-    assert set(base) == {"source", "lock", "claims", "values"}
-    assert runs.fingerprint(KEY, {"seed": 1})["values"] != base["values"]
+    assert set(base) == {"source_hash", "lock_hash", "claims_hash", "values", "paths"}
+    assert runs.fingerprint(KEY, {"seed": 1}) != base
+
+
+def test_new_weights_under_an_old_name_are_another_run(tmp_path):
+    weights = tmp_path / "w.pth"
+    weights.write_bytes(b"one")
+    before = runs.fingerprint(KEY, {"weights": str(weights)})
+    assert before["paths"]["weights"].startswith("w.pth (sha256 ")
+    weights.write_bytes(b"two")
+    assert runs.fingerprint(KEY, {"weights": str(weights)}) != before
+
+
+def test_what_an_earlier_run_left_is_kept_only_for_the_same_fingerprint(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    folder = tmp_path / KEY.folder
+    folder.mkdir(parents=True)
+    for content, kept in (('{"a": 1}', True), ('{"a": 2}', False), ("", False)):
+        (folder / "results.json").write_text("{}")
+        (folder / "fingerprint.json").write_text(content)
+        runs.drop_unless(KEY, {"a": 1})
+        assert (folder / "results.json").exists() is kept
+
+
+@pytest.mark.parametrize("word", ["out_dir=x", "run=x", "preset=paper"])
+def test_what_the_command_sets_itself_is_not_taken_from_params(word):
+    with pytest.raises(runs.UsageError, match="is set by the command"):
+        runs.values(KEY, runs.parse(word))
 
 
 def engine(folder: Path, *words: str, **changed):
@@ -84,6 +112,40 @@ def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(c
     assert not (checkout / "_build" / "html").exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("claims/interactions.yml", "paper: [", "error: interactions.yml: not readable as YAML"),
+        (
+            f"presets/quick/{CHAPTER}--default.yml",
+            "- a list",
+            f"error: presets/quick/{CHAPTER}--default.yml: must hold",
+        ),
+        (f"notebooks/{CHAPTER}.py", "# %%\nif", "error: invalid syntax"),
+    ],
+)
+def test_a_broken_source_is_named_before_anything_runs(checkout, path, text, message):
+    (checkout / path).write_text(text)
+    done = engine(checkout, "book")
+    assert done.returncode == 2 and done.stderr.strip().splitlines()[-1].startswith(message)
+
+
+def test_a_site_that_fails_is_not_taken_for_done(checkout):
+    (checkout / "presets" / "quick" / f"{CHAPTER}--default.yml").write_text(yaml.safe_dump(TINY[CHAPTER]))
+    assert engine(checkout, "book").returncode == 0
+    page = checkout / "book" / "teach.md"
+    text = page.read_text()
+    page.write_text(text + "\n[a link](nowhere.md)\n")
+    for _ in range(2):
+        done = engine(checkout, "book")
+        assert done.returncode != 0 and "nowhere" in done.stderr
+        assert (checkout / "_build" / "html" / "index.html").is_file()
+    page.write_text(text)
+    shutil.rmtree(checkout / "_build" / "html")
+    assert engine(checkout, "book").returncode == 0
+    assert (checkout / "_build" / "html" / "index.html").is_file()
+
+
 def test_a_bad_parameter_ends_the_command_with_one_clear_line(checkout):
     done = engine(checkout, "chapter", "--chapter", CHAPTER, "--params", "n_seeds=0")
     assert done.returncode != 0
@@ -96,7 +158,8 @@ def test_a_record_needs_a_clean_tree(checkout):
     (checkout / "new.txt").write_text("not committed")
     done = engine(checkout, "record", "--chapter", CHAPTER)
     assert done.returncode == 2 and "error: the tree is not clean (new.txt)" in done.stderr
-    assert not list((checkout / "results").rglob("*.json")) or not (checkout / "_build" / "runs").exists()
+    assert not (checkout / "_build" / "runs").exists()
+    assert not subprocess.run(["git", "status", "--porcelain", "results"], cwd=checkout, capture_output=True).stdout
 
 
 def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
@@ -124,6 +187,7 @@ def result(**changed):
     values = {p.name: p.default for p in runs.parameters.CHAPTERS[CHAPTER]}
     made = {
         "commit": "a" * 40, "dirty": False, "source_hash": stage.provenance.source_hash(CHAPTER), "lock_hash": "", "seconds": 60,
+        "claims_hash": stage.provenance.claims_hash(CHAPTER),
         "started": "2026-01-01", "hardware": "a machine", "packages": {},
     }  # fmt: skip
     return {
@@ -134,18 +198,20 @@ def result(**changed):
 
 def test_an_old_record_is_called_old():
     assert not stage.describe(result(), "results/imagenet/x")["stale"]
-    old = result()
-    old["provenance"]["source_hash"] = "0" * 16
-    described = stage.describe(old, "results/imagenet/x")
-    assert described["stale"] and "older code" in stage.header(CHAPTER, [described])
+    for name in ("source_hash", "claims_hash"):
+        old = result()
+        old["provenance"][name] = "0" * 16
+        described = stage.describe(old, "results/imagenet/x")
+        assert described["stale"] and "made with other code" in stage.header(CHAPTER, [described])
 
 
 def test_outputs_are_finished_for_the_page():
     run = stage.describe(result(), "p")
     bar = nbformat.v4.new_output("stream", name="stderr", text="training:  10%|#   | 1/10 [00:01<00:09]\r")
     assert stage.finish(bar, run, "") is None
-    text = nbformat.v4.new_output("stream", name="stderr", text="a warning\ntraining:  10%|#   | 1/10\r")
-    assert stage.finish(text, run, "").text == "a warning"
+    words = "/a/python3.11/x.py:3: UserWarning: odd\ntraining:  10%|#   | 1/10 [00:01<00:09]\r"
+    text = nbformat.v4.new_output("stream", name="stderr", text=words)
+    assert stage.finish(text, run, "").text == "x.py:3: UserWarning: odd"
     claim = nbformat.v4.new_output("display_data", {"text/html": "<div class='ic-claim' data-claim='INT-1'>x</div>"})
     assert "partly" in stage.finish(claim, run, "")["data"]["text/html"]
     assert stage.anchors(claim) == ["INT-1"]

@@ -55,6 +55,10 @@ claims:
         ("imagenet: {not_tested: r}", "imagenet: {not_tested: r, op: '<'}", 12, "op"),
         ("      paper: {not_tested: r}\n", "", 11, "paper"),
         ("threshold: 0.9", "threshold: [0, 1]", 11, "within"),
+        ("threshold: 0.9", "threshold: .nan", 11, "within"),
+        ('op: ">=", threshold: 0.9', "op: within, threshold: [1, 0]", 11, "smaller first"),
+        ("    kind: effect\n", "    kind: effect\n    kind: identity\n", 10, "stands twice"),
+        (GOOD, "", 1, "empty"),
         ("id: INT-1", "id: XYZ-1", 3, "XYZ"),
     ],
 )
@@ -148,9 +152,17 @@ def test_the_results_file_follows_the_contract(tmp_path):
     path = results.write()
     content = json.loads(path.read_text())
     assert set(content) == {"chapter", "preset", "run", "parameters", "provenance", "claims", "metrics"}
-    assert {"commit", "dirty", "source_hash", "lock_hash", "started", "seconds", "hardware", "packages"} == set(
-        content["provenance"]
-    )
+    assert {
+        "commit",
+        "dirty",
+        "source_hash",
+        "lock_hash",
+        "claims_hash",
+        "started",
+        "seconds",
+        "hardware",
+        "packages",
+    } == set(content["provenance"])
     assert [row["id"] for row in content["claims"]] == [f"INT-{i}" for i in range(1, 28)]
     assert all({"id", "value", "ci", "baseline", "verdict", "note"} <= set(row) for row in content["claims"])
     assert content["claims"][0]["verdict"] == "reproduced"
@@ -173,8 +185,15 @@ def test_values_that_can_not_be_judged_are_refused(tmp_path):
     results = new_results(tmp_path)
     with pytest.raises(ValueError, match="INT-99"):
         results.judge("INT-99", 1.0)
-    with pytest.raises(ValueError, match="nan"):
-        results.judge("INT-1", math.nan)
+    for bad in (
+        {"value": math.nan},
+        {"value": 1.0, "baseline": {"a": math.nan}},
+        {"value": 1.0, "ci": (0.0, math.inf)},
+    ):
+        with pytest.raises(ValueError, match="INT-1: not a number or infinite"):
+            results.judge("INT-1", **bad)
+    with pytest.raises(ValueError, match="INT-3: not a number"):
+        results.judge("INT-3", 1.0, (0.9, 1.0), twin=stats.Estimate(1.0, np.array([1.0, math.nan])))
     with pytest.raises(ValueError, match="not tested at quick"):
         results.judge("INT-26", 1.0)
 
@@ -221,6 +240,24 @@ def test_holm_steps_down():
     # What a later test alone would show is not believed once the step-down has stopped.
     stopped = stats.holm({"a": normal(2.3, 1), "b": normal(2.2, 2), "c": normal(2.1, 3)})
     assert all(low <= 0 <= high for low, high in stopped.values())
+
+
+def test_too_few_draws_prove_nothing():
+    few = {str(i): stats.Estimate(9.0, np.full(100, 9.0)) for i in range(13)}
+    assert all(low <= 0 for low, _ in stats.holm(few).values())
+    assert stats.holm({"one": stats.Estimate(9.0, np.full(100, 9.0))})["one"] == (9.0, 9.0)
+
+
+def test_a_change_of_the_tests_makes_a_run_old(tmp_path):
+    root = copy_sources(tmp_path)
+    shutil.copytree(provenance.ROOT / "claims", root / "claims")
+    before = provenance.claims_hash(CHAPTER, root)
+    assert before == provenance.claims_hash(CHAPTER)
+    (root / "claims" / "telescope.yml").write_text("changed")
+    assert provenance.claims_hash(CHAPTER, root) == before
+    with (root / "claims" / "interactions.yml").open("a") as file:
+        file.write("# changed\n")
+    assert provenance.claims_hash(CHAPTER, root) != before
 
 
 def test_compare_is_what_judge_takes():

@@ -151,6 +151,11 @@ def test_the_polynomial_network_has_its_degree(degree):
     )
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the check of parameters makes out_dir
+
+
 def run(**changed) -> parameters.Run:
     chapter = "02_sparse_interactions"
     values = {p.name: p.default for p in parameters.CHAPTERS[chapter]} | {"n_samples": 5, "epochs": 1, "n_seeds": 1}
@@ -164,6 +169,7 @@ def run(**changed) -> parameters.Run:
         ({"model": "lenet"}, "model"),
         ({"n_samples": 959}, "n_samples"),
         ({"train_size": 959}, "train_size"),
+        ({"weights": __file__, "n_seeds": 2}, "n_seeds"),
         ({"dataset": "mnist3", "model": "lenet"}, "data_root"),
     ],
 )

@@ -106,6 +106,10 @@ def test_a_length_that_is_no_power_of_two_is_refused(length):
         interactions.harsanyi(torch.zeros(length))
 
 
+def test_half_precision_does_not_overflow():
+    assert float(interactions.harsanyi(torch.ones(2**17, dtype=torch.float16))[0]) == 1
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_outputs_that_are_not_finite_are_refused(bad):
     v = torch.zeros(8)

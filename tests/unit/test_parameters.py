@@ -1,6 +1,8 @@
 """The check of a chapter's parameters: both ways, one line, hundreds of bad values."""
 
+import copy
 import math
+import pickle
 
 import pytest
 import torch
@@ -16,7 +18,8 @@ DEFAULTS = {name: p.default for name, p in DECLARED.items()}
 
 
 @pytest.fixture(autouse=True)
-def keep_threads():
+def keep_threads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the check makes out_dir
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -38,10 +41,10 @@ def test_defaults_pass_and_give_seeds_and_device():
 
 
 def test_every_declared_default_is_allowed():
-    for chapter in CHAPTERS.values():
+    for name, chapter in CHAPTERS.items():
         for parameter in chapter:
             parameter.check(parameter.default)
-            assert parameter.meaning.endswith(".") and parameter.name in parameters.table(CHAPTER)
+            assert parameter.meaning.endswith(".") and f"<code>{parameter.name}</code>" in parameters.table(name)
 
 
 def test_one_name_means_one_thing_in_all_chapters():
@@ -80,9 +83,7 @@ def is_good(p: parameters.Parameter, value) -> bool:
     if p.path:
         return value == ""
     if p.name == "device":
-        return value in ("auto", "cpu", "mps", "cuda") or (
-            value[:5] == "cuda:" and value[5:].isdecimal() and value.isascii()
-        )
+        return value in ("auto", "cpu", "cuda") or (value[:5] == "cuda:" and value[5:].isdecimal() and value.isascii())
     if p.name == "run":
         letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
         return bool(value) and value[0] in letters and set(value) <= letters | {".", "-"} and "--" not in value
@@ -123,7 +124,7 @@ def test_cuda_without_a_card_is_refused():
     assert "a device of this machine: auto, cpu" in refused(device="cuda")
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:x", "meta2"])
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "cpu:x", "meta", "mps", "hpu"])
 def test_unknown_devices_are_refused(device):
     refused(device=device)
 
@@ -155,6 +156,31 @@ def test_in_a_notebook_names_of_other_cells_do_not_matter():
 def test_in_a_notebook_an_injected_name_must_be_known():
     with pytest.raises(ParameterError, match="sede: "):
         check(CHAPTER, DEFAULTS | {"In": [CELL, "# Parameters\nsede = 3\n"], "sede": 3})
+
+
+def test_a_corrected_cell_can_be_run_again():
+    typo = CELL + "\nsede = 1"
+    with pytest.raises(ParameterError, match="sede: "):
+        check(CHAPTER, DEFAULTS | {"In": [typo], "sede": 1})
+    check(CHAPTER, DEFAULTS | {"In": [typo, "check()", CELL], "sede": 1})
+    # A reader changes the cell of a notebook that papermill wrote, and runs it again.
+    check(
+        CHAPTER,
+        DEFAULTS
+        | {"In": [CELL, "# Parameters\nseed = 3\n", "check()", CELL.replace("seed = 0", "seed = 9")], "seed": 9},
+    )
+
+
+def test_a_folder_that_can_not_be_written_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "can be written" in refused(out_dir=str(tmp_path / "file" / "below"))
+    check(CHAPTER, DEFAULTS | {"out_dir": str(tmp_path / "new" / "folder")})
+    assert (tmp_path / "new" / "folder").is_dir() and not list((tmp_path / "new" / "folder").iterdir())
+
+
+def test_a_run_can_be_copied():
+    run = check(CHAPTER, DEFAULTS)
+    assert copy.copy(run) == run and pickle.loads(pickle.dumps(run)).seed == 0
 
 
 def test_a_lost_tag_is_noticed():

@@ -1,5 +1,7 @@
 """Figures are published with their words, in ink that follows the page."""
 
+import re
+
 import matplotlib.pyplot as plt
 import plotly.express as px
 import pytest
@@ -36,9 +38,10 @@ def test_the_same_figure_is_the_same_text_and_two_share_no_id(shown):
     plots.show(drawing(), "one", "One line that rises.", "One.")
     plots.show(drawing(), "two", "One line that rises.", "One.")
     first, second = (data["text/html"] for data, _ in shown)
-    ids = [set(__import__("re").findall(r'\bid="([^"]+)"', markup)) for markup in (first, second)]
+    ids = [set(re.findall(r'\bid="([^"]+)"', markup)) for markup in (first, second)]
     assert ids[0] and not ids[0] & ids[1]
-    assert len(first) == len(second)
+    plain = [re.sub(r"f\d+-", "", markup) for markup in (first, second)]
+    assert plain[0] == plain[1]
 
 
 def test_a_plotly_figure_travels_as_json(shown):
@@ -59,5 +62,5 @@ def test_a_figure_without_its_words_is_refused(name, alt, caption):
 
 
 def test_tables_escape_all_but_markup():
-    markup = tables.table(("a<b",), [("<i>", tables.Html("<b>bold</b>"))], ["data-x='1'"])
+    markup = tables.table(("a<b", "c"), [("<i>", tables.Html("<b>bold</b>"))], ["data-x='1'"])
     assert "a&lt;b" in markup and "&lt;i&gt;" in markup and "<b>bold</b>" in markup and "<tr data-x='1'>" in markup
