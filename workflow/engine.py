@@ -41,7 +41,8 @@ def main() -> int:
             runs.record(key)
         return done
     except (runs.UsageError, claims.ClaimsError, SyntaxError, UnicodeError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        where = f"{error.filename}: " if isinstance(error, SyntaxError) else ""
+        print(f"error: {where}{error}", file=sys.stderr)
         return 2
 
 

@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,20 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def code_cells(chapter: str, root: Path = ROOT) -> list[str]:
     """The code cells of a chapter's py:percent source."""
-    cells = (root / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8").split("\n# %%")[1:]
-    return [cell.split("\n", 1)[1] for cell in cells if not cell.split("\n", 1)[0].strip().startswith("[markdown]")]
+    text = (root / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8")
+    cells = [cell.partition("\n") for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]]
+    return [code for head, _, code in cells if not head.strip().startswith("[markdown]")]
 
 
 def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
     """The files of this package that a chapter imports, directly or through others."""
     package = root / "src" / "innercodes"
     found: dict[Path, None] = {}
-    waiting = ["\n".join(code_cells(chapter, root)), (package / "__init__.py").read_text(encoding="utf-8")]
+    waiting = [(f"notebooks/{chapter}.py", "\n".join(code_cells(chapter, root)))]
+    waiting.append(("__init__.py", (package / "__init__.py").read_text(encoding="utf-8")))
     while waiting:
-        for node in ast.walk(ast.parse(waiting.pop())):
+        origin, source = waiting.pop()
+        for node in ast.walk(ast.parse(source, filename=origin)):
             names = []
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "innercodes":
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
@@ -40,7 +44,7 @@ def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
                 path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
                 if name.startswith("innercodes.") and path.is_file() and path not in found:
                     found[path] = None
-                    waiting.append(path.read_text(encoding="utf-8"))
+                    waiting.append((path.name, path.read_text(encoding="utf-8")))
     return sorted(found)
 
 

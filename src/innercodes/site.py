@@ -157,7 +157,7 @@ class Scorecard(_FromData):
             claim, run = row["claim"], row["run"]
             scale = run["preset"] if run else "none"
             attributes.append(
-                f"data-source='{html.escape(row['source'], quote=True)}' data-verdict='{row['verdict']}' data-scale='{scale}'"
+                f"data-paper='{html.escape(row['source'], quote=True)}' data-verdict='{row['verdict']}' data-scale='{scale}'"
             )
             name = Html(f"<a href='{self.link(run['page'], claim['id'])}'>{claim['id']}</a>") if run else claim["id"]
             how = html.escape(f"{row['measure']} Baseline: {claim['baseline']}.")
@@ -177,7 +177,7 @@ class Scorecard(_FromData):
             + "".join(f"<option>{html.escape(value)}</option>" for value in dict.fromkeys(values))
             + "</select></label> "
             for label, values in (
-                ("Source", [row["source"] for row in rows]),
+                ("Paper", [row["source"] for row in rows]),
                 ("Verdict", claims.VERDICTS),
                 ("Scale", [row["run"]["preset"] if row["run"] else "none" for row in rows]),
             )

@@ -164,20 +164,25 @@ def test_scorecard_rows_agree_with_their_words(site: Path, soup: Read) -> None:
 
 
 def test_tally_counts_the_scorecard(site: Path, soup: Read) -> None:
-    """At the quick scale; a claim that has no run there counts as not tested."""
-    verdicts = {row.th.text.strip(): (row["data-paper"], "not tested here") for row in scorecard(site, soup)}
-    quick = [row for row in scorecard(site, soup) if row["data-scale"] == "quick"]
-    verdicts |= {row.th.text.strip(): (row["data-paper"], row["data-verdict"]) for row in quick}
-    counted = Counter(verdicts.values())
+    """Per source and run, exact statements and effects of either scope apart; what no run judged counts as not tested."""
+    counted: Counter = Counter()
+    claimed: dict[str, set[str]] = {}
+    for row in scorecard(site, soup):
+        claimed.setdefault(row["data-paper"], set()).add(row.th.text.strip())
+        if row["data-scale"] != "none":
+            run, scope = row.find_all("td")[-1].text.removesuffix(" (older than the chapter)").rsplit(", ", 1)
+            counted[row["data-paper"], run, scope, row["data-verdict"]] += 1
     for page in ("index.html", "scorecard.html"):
         (tally,) = soup(site / page).select("[aria-label='verdicts per paper'] table")
-        columns = [cell.text.lower() for cell in tally.select("thead th")][1:]
-        shown = {
-            (row.th.text, verdict): int(cell.text)
-            for row in tally.select("tbody tr")
-            for verdict, cell in zip(columns, row.find_all("td"), strict=True)
-        }
-        assert {key: count for key, count in shown.items() if count} == counted, page
+        shown: Counter = Counter()
+        for row in tally.select("tbody tr"):
+            run, *cells, waiting = [cell.text for cell in row.find_all("td")]
+            for scope, cell in zip(("identity", "same-setting", "analog"), cells, strict=True):
+                for count, verdict in re.findall(r"(\d+) ([a-z ]+)", cell):
+                    shown[row.th.text, run, scope, verdict] += int(count)
+            judged = sum(count for key, count in shown.items() if key[:2] == (row.th.text, run))
+            assert int(waiting) == len(claimed[row.th.text]) - judged
+        assert shown == counted, page
 
 
 def test_claims_in_chapters_carry_their_verdict(site: Path, page: str, soup: Read) -> None:
@@ -317,6 +322,6 @@ def test_published_site(tmp_path: Path, pages_of: List, site: Path, soup: Read) 
         check(built.site, built.record, soup)
     assert recorded.select("[aria-label='record of the claims that were judged'] tbody tr")
     for page in (chapter, recorded):
-        assert any("older code" in banner.text for banner in page.select(".admonition.warning"))
+        assert any("made with other code" in banner.text for banner in page.select(".admonition.warning"))
     rows = [row for row in scorecard(built.site, soup) if row["data-scale"] == "imagenet"]
     assert rows and all("older than the chapter" in row.text for row in rows)

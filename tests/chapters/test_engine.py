@@ -121,7 +121,7 @@ def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(c
             "- a list",
             f"error: presets/quick/{CHAPTER}--default.yml: must hold",
         ),
-        (f"notebooks/{CHAPTER}.py", "# %%\nif", "error: invalid syntax"),
+        (f"notebooks/{CHAPTER}.py", "# %%\nif", f"error: notebooks/{CHAPTER}.py: invalid syntax"),
     ],
 )
 def test_a_broken_source_is_named_before_anything_runs(checkout, path, text, message):
