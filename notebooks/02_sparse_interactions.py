@@ -479,8 +479,9 @@ pd.Series({
 # the sum is far off.
 #
 # Two warnings. The paper keeps AND *and* OR interactions after the split, and removes noise; our test is on plain
-# interactions and stricter. And other games can come out differently: the recorded run on handwritten threes, if this page
-# links one at its top, is such a case.
+# interactions and stricter. And other games can come out differently. The recorded run on handwritten threes, linked at the
+# top of this page, is such a case: there 5 % of the interactions explain 95 % of the variance in the trained network, and
+# 75 % in the untrained one.
 
 # %% [markdown]
 # ### Does more input mean more output?

@@ -203,7 +203,7 @@ The figures of [the chapter](../../notebooks/{chapter}) on other data or network
 
 ## Record
 
-{raw(record)}
+{raw(f"<div class='ic-wide'>{record}</div>")}
 """
 
 

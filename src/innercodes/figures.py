@@ -42,9 +42,8 @@ def lattice(outputs: Tensor, dividends: Tensor, labels: Sequence[str]) -> Figure
             if not s >> i & 1:
                 t = s | 1 << i
                 axes.plot(across[[s, t]], order[[s, t]], color=GREY, lw=1, alpha=0.5, zorder=1)
-    colours = [
-        plots.PALETTE[0] if d > 0 else plots.PALETTE[1] if d < 0 else plots.PALETTE[5] for d in dividends.tolist()
-    ]
+    # Darker shades than the palette's: white figures stand in the circles.
+    colours = ["#1f6fae" if d > 0 else "#a85600" if d < 0 else "#5c626c" for d in dividends.tolist()]
     axes.scatter(across, order, s=520, c=colours, zorder=2)
     for x, y, label, v, d in zip(across, order, text, outputs.tolist(), dividends.tolist(), strict=True):
         axes.text(
