@@ -1,4 +1,4 @@
-// Two things: the scorecard's filters, and Plotly figures that load when they come into view and follow the theme.
+// The scorecard's filters, Plotly figures that load when they come into view and follow the theme, and a mend of the theme.
 (() => {
   "use strict";
 
@@ -66,6 +66,8 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     document.querySelectorAll(".ic-scorecard").forEach(filters);
+    // The theme gives the arrows of its contents no name.
+    document.querySelectorAll(".toctree-toggle").forEach((arrow) => arrow.parentElement.setAttribute("aria-label", "Pages below"));
     const seen = new IntersectionObserver(
       (entries) => {
         for (const entry of entries.filter((e) => e.isIntersecting)) {
