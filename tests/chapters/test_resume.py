@@ -46,7 +46,7 @@ def pages(folder: Path) -> dict[str, str]:
     site = folder / "_build" / "html"
     found = {}
     for page in sorted(site.rglob("*.html")):
-        text = re.sub(r"\d+\.\d min|<td>\d+\.\d</td>|\bid[0-9a-f-]+\b", "", page.read_text())
+        text = re.sub(r"\d+\.\d min|>\d+\.\d</td>|>\d{4}-\d\d-\d\d</td>|\bid[0-9a-f-]+\b", "", page.read_text())
         found[str(page.relative_to(site))] = text
     return found
 
