@@ -309,7 +309,7 @@ pd.DataFrame(accuracy, index=pd.Index(settings.seeds, name="seed")).round(3)
 
 # %% [markdown]
 # Trained: every board is right (these are its training boards; there are no others). Untrained: it always says "not won",
-# which is right on 332 of 958. Memorising: it knows most of its shuffled labels, and so it is near a coin flip on the true
+# which is right on 332 of 958. Memorising: it knows all of its shuffled labels, and so it is near a coin flip on the true
 # ones.
 #
 # The score of a board is the log-odds of its true class,

@@ -34,7 +34,7 @@ LOADED = {
 }
 LAUNCHERS = ("colab.research.google.com", "mybinder.org")
 MIN_ALT = 20
-# A path that starts at the root of a machine's disk, also as a file address; but neither 'data/tmp/x' nor '~/work/x'.
+# A path from the root of a machine's disk, also as a file address; a relative one, or one below '~', is none.
 MACHINE_PATH = re.compile(r"(?<![\w.~$}*-])/(?:home|root|work|tmp|Users|mnt)/")
 
 Read = Callable[[Path], BeautifulSoup]
