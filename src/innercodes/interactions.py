@@ -10,54 +10,17 @@ Source: Ren, Gao, Shen & Zhang (ICLR 2024), called "the paper" below.
 import math
 from collections.abc import Callable
 
-import psutil
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
+from innercodes import moebius
+from innercodes.coalitions import coalitions, orders, players
+from innercodes.masking import masked_outputs
 
-def coalitions(n: int, device: torch.device | str = "cpu") -> Tensor:
-    """All subsets of `n` players: bool (2^n, n). Raises ValueError (n < 1) and MemoryError (they would not fit)."""
-    if n < 1:
-        raise ValueError(f"n = {n}: a game needs at least 1 player")
-    require_memory(n, bytes_each=n + 16)
-    numbers = torch.arange(2**n, device=device)
-    members = torch.empty((2**n, n), dtype=torch.bool, device=device)
-    for i in range(n):
-        members[:, i] = numbers >> i & 1
-    return members
-
-
-def require_memory(n: int, bytes_each: int) -> None:
-    """Raise MemoryError, with the size it would take, when 2^n entries of `bytes_each` do not fit in free memory."""
-    needed, free = bytes_each * 2**n, psutil.virtual_memory().available
-    if needed > free:
-        raise MemoryError(
-            f"n = {n} players need {needed / 2**30:,.1f} GiB (2^{n} coalitions); {free / 2**30:,.1f} GiB are free"
-        )
-
-
-def orders(n: int, device: torch.device | str = "cpu") -> Tensor:
-    """Number of players of each coalition, int64 (2^n,)."""
-    return coalitions(n, device).sum(-1)
-
-
-def players(outputs: Tensor) -> int:
-    """The n behind a last axis of length 2^n. Raises ValueError for any other length."""
-    length = outputs.shape[-1]
-    n = length.bit_length() - 1
-    if length != 2**n or n < 1:
-        raise ValueError(f"the last axis has {length} entries; it must be a power of two, 2^n for n players")
-    return n
-
-
-def _butterfly(values: Tensor, step: Callable[[Tensor, Tensor], None]) -> Tensor:
-    """Apply `step(without, with)` in place for each player in turn: O(n 2^n), no 2^n x 2^n matrix."""
-    result = values.clone(memory_format=torch.contiguous_format)
-    for i in range(players(values)):
-        pairs = result.view(-1, 2, 2**i)
-        step(pairs[:, 0], pairs[:, 1])
-    return result
+__all__ = [
+    "coalitions", "explained", "harsanyi", "log_odds", "masked_outputs", "or_interactions", "order_means", "orders",
+    "players", "reconstruct", "salient", "shapley", "shapley_interaction", "shapley_taylor", "strongest",
+]  # fmt: skip
 
 
 def harsanyi(outputs: Tensor) -> Tensor:
@@ -70,12 +33,12 @@ def harsanyi(outputs: Tensor) -> Tensor:
     # The sum is not finite as soon as one entry is not, and costs no copy; in double so that half precision can not overflow.
     if not torch.isfinite(outputs.sum(dtype=torch.float64)):
         raise ValueError("the outputs hold NaN or infinity; every masked output must be finite")
-    return _butterfly(outputs, lambda without, with_player: with_player.sub_(without))
+    return moebius.subsets(outputs, sign=-1)
 
 
 def reconstruct(dividends: Tensor) -> Tensor:
     """All masked outputs back from their dividends, v(S) = sum over T in S of I(T): Theorem 1, inverse of `harsanyi`."""
-    return _butterfly(dividends, lambda without, with_player: with_player.add_(without))
+    return moebius.subsets(dividends)
 
 
 def or_interactions(outputs: Tensor) -> Tensor:
@@ -83,33 +46,6 @@ def or_interactions(outputs: Tensor) -> Tensor:
     # The complement of coalition s is 2^n - 1 - s: the reversed axis.
     result = -harsanyi(outputs.flip(-1))
     result[..., 0] = 0
-    return result
-
-
-def masked_outputs(
-    score: Callable[[Tensor], Tensor],
-    n: int,
-    chunk: int = 64,
-    device: torch.device | str = "cpu",
-    progress: bool = False,
-) -> Tensor:
-    """Outputs of a network for all 2^n masked inputs, without gradients.
-
-    `score` maps masks, bool (m, n) with True = the player is shown, to outputs (..., m). At most `chunk` masks are scored
-    at once, so that memory beyond the result does not grow with 2^n. Returns (..., 2^n) on the device of the scores.
-    """
-    masks = coalitions(n, device)
-    result = None
-    with (
-        torch.no_grad(),
-        tqdm(total=2**n, unit="mask", desc="masked outputs", mininterval=1, disable=not progress) as bar,
-    ):
-        for start in range(0, 2**n, chunk):
-            scores = score(masks[start : start + chunk])
-            if result is None:
-                result = scores.new_empty((*scores.shape[:-1], 2**n))
-            result[..., start : start + chunk] = scores
-            bar.update(scores.shape[-1])
     return result
 
 
@@ -166,7 +102,7 @@ def _superset_sums(dividends: Tensor, weight: Callable[[int], float]) -> Tensor:
     result = torch.zeros_like(dividends)
     for k in range(n + 1):
         of_order = torch.where(order == k, dividends, 0)
-        above = _butterfly(of_order, lambda without, with_player: without.add_(with_player))
+        above = moebius.supersets(of_order)
         weights = torch.tensor([weight(k - t) if k >= t else 0.0 for t in range(n + 1)], dtype=dividends.dtype)
         result += weights.to(dividends.device)[order] * above
     return result
