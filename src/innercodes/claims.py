@@ -243,9 +243,12 @@ def judge(
 class Results:
     """The values of one run. `judge` takes them, `write` judges all together and leaves `<out_dir>/results.json`."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, analog: bool = False):
+        """`analog` says that this run's data or network only stand in for the paper's, whatever its claims file says."""
         self.run = run
         self.metrics: dict[str, Any] = {}
+        self._analog = analog
+        self._skipped: dict[str, str] = {}
         self._claims = of_chapter(run.chapter)
         self._measured: dict[str, dict[str, Any]] = {}
         self._code = provenance.of_code(run.chapter)
@@ -264,11 +267,12 @@ class Results:
         """Take the value of a claim. `baseline` is the number (or a dict of numbers) that stands beside it; `twin` the
         difference trained minus untrained. What is returned shows itself in the notebook.
         """
-        if claim_id not in self._claims:
-            raise ValueError(f"{claim_id} is not a claim of {self.run.chapter}")
-        scale = self._claims[claim_id]["scales"][self.run.preset]
+        scale = self._scale(claim_id)
         if "not_tested" in scale:
             raise ValueError(f"{claim_id} is not tested at {self.run.preset}: {scale['not_tested']}")
+        # A chapter gives all its secondary values; each scale has its own conditions.
+        names = [test["name"] for test in scale.get("also", ())]
+        also = {name: value for name, value in (also or {}).items() if name in names}
         numbers = [
             value,
             *(ci or ()),
@@ -288,6 +292,23 @@ class Results:
         }  # fmt: skip
         return Measured(claim_id, self._claims[claim_id], scale, self._measured[claim_id])
 
+    def skip(self, claim_id: str, reason: str) -> "Skipped":
+        """Leave a claim untested in this run, with the reason; a claim that its file does not test keeps that reason."""
+        self._skipped[claim_id] = self._scale(claim_id).get("not_tested", reason)
+        return Skipped(claim_id, self._claims[claim_id], self._skipped[claim_id])
+
+    def take(self, claim_id: str, endpoint: Mapping[str, Any] | str, note: str = "") -> "Measured | Skipped":
+        """Judge an endpoint, the arguments of `judge`, or skip the claim when it is a reason why there is none."""
+        if isinstance(endpoint, str) or "not_tested" in self._scale(claim_id):
+            return self.skip(claim_id, endpoint if isinstance(endpoint, str) else "")
+        notes = (endpoint.get("note", ""), note)
+        return self.judge(claim_id, **{**endpoint, "note": "; ".join(filter(None, notes))})
+
+    def _scale(self, claim_id: str) -> Mapping[str, Any]:
+        if claim_id not in self._claims:
+            raise ValueError(f"{claim_id} is not a claim of {self.run.chapter}")
+        return self._claims[claim_id]["scales"][self.run.preset]
+
     def rows(self) -> list[dict[str, Any]]:
         """Every claim of the chapter with its verdict; the twin differences are corrected together, after Holm."""
         corrected = stats.holm(
@@ -302,10 +323,11 @@ class Results:
             scale, measured = claim["scales"][self.run.preset], self._measured.get(claim_id)
             row: dict[str, Any] = {"id": claim_id, "value": None, "ci": None, "baseline": None, "verdict": VERDICTS[-1]}
             if measured is None:
-                row["note"] = scale.get("not_tested", "not judged by this chapter yet")
+                row["note"] = scale.get("not_tested", self._skipped.get(claim_id, "not judged by this chapter yet"))
             else:
                 twin = corrected.get(claim_id)
                 verdict, reason = judge(scale, measured["value"], measured["ci"], measured["also"], twin)
+                row["scope"] = "analog" if self._analog and scale["scope"] == "same-setting" else scale["scope"]
                 row.update({name: measured[name] for name in ("value", "ci", "baseline")}, verdict=verdict)
                 row["note"] = "; ".join(text for text in (reason, measured["note"]) if text)
                 row.update({name: extra for name, extra in (("also", measured["also"]), ("twin", twin)) if extra})
@@ -353,6 +375,23 @@ class Measured:
     def __repr__(self) -> str:
         claim_id, _, scale, measured = self._parts
         return f"{claim_id}: {value_text(measured['value'], measured['ci'])}; needed {test_text(scale)}"
+
+
+class Skipped:
+    """A claim that this run leaves untested, as the notebook shows it."""
+
+    def __init__(self, claim_id: str, claim: Mapping[str, Any], reason: str):
+        self._parts = claim_id, claim, reason
+
+    def _repr_html_(self) -> str:
+        claim_id, claim, reason = self._parts
+        return (
+            f"<div class='ic-claim' data-claim='{claim_id}'><strong>{claim_id}</strong> {html.escape(claim['statement'])} "
+            f"<p>Not tested in this run: {html.escape(reason)}</p></div>"
+        )
+
+    def __repr__(self) -> str:
+        return f"{self._parts[0]}: not tested in this run: {self._parts[2]}"
 
 
 def number_text(value: float) -> str:

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 
 from innercodes import moebius
+from innercodes.and_or import AndOr, fit_and_or
 from innercodes.coalitions import coalitions, orders, players
+from innercodes.conditions import Bound, exponent, monotone, order_means, order_strength, salience_bound
 from innercodes.masking import masked_outputs
 
+# The whole lens under one name; the longer parts have rooms of their own.
 __all__ = [
-    "coalitions", "explained", "harsanyi", "log_odds", "masked_outputs", "or_interactions", "order_means", "orders",
-    "players", "reconstruct", "salient", "shapley", "shapley_interaction", "shapley_taylor", "strongest",
+    "AndOr", "Bound", "coalitions", "explained", "exponent", "fit_and_or", "harsanyi", "high_order_share", "log_odds",
+    "masked_outputs", "monotone", "or_interactions", "order_means", "order_strength", "orders", "players", "reconstruct",
+    "salience_bound", "salient", "shapley", "shapley_interaction", "shapley_taylor", "strongest",
 ]  # fmt: skip
 
 
@@ -59,14 +63,6 @@ def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     return logits.gather(-1, labels).squeeze(-1) - torch.logsumexp(others, dim=-1)
 
 
-def order_means(outputs: Tensor) -> Tensor:
-    """Average centred output of each order, E over |S| = m of v(S) - v(empty): (..., 2^n) to (..., n + 1)."""
-    n = players(outputs)
-    order = orders(n, outputs.device)
-    sums = outputs.new_zeros((*outputs.shape[:-1], n + 1)).index_add(-1, order, outputs - outputs[..., :1])
-    return sums / torch.bincount(order).to(outputs.dtype)
-
-
 def salient(dividends: Tensor, threshold: float = 0.05) -> Tensor:
     """Which interactions reach `threshold` times the strongest one, bool (..., 2^n); the empty set never does."""
     strength = dividends.abs()
@@ -93,6 +89,14 @@ def explained(outputs: Tensor, dividends: Tensor, keep: Tensor) -> Tensor:
     residual = (outputs - reconstruct(kept)).square().sum(-1)
     total = (outputs - outputs.mean(-1, keepdim=True)).square().sum(-1)
     return torch.where(total > 0, 1 - residual / total, torch.nan)
+
+
+def high_order_share(dividends: Tensor) -> Tensor:
+    """Share of the summed |I| that lies in orders above n / 2, the empty set left out: (..., 2^n) to (...)."""
+    n = players(dividends)
+    strength = dividends[..., 1:].abs()
+    above = orders(n, dividends.device)[1:] > n / 2
+    return (strength * above).sum(-1) / strength.sum(-1)
 
 
 def _superset_sums(dividends: Tensor, weight: Callable[[int], float]) -> Tensor:

@@ -102,7 +102,7 @@ def scorecard_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "claim": claim,
                     "source": paper["paper"]["authors"],
                     "run": run,
-                    "scope": scale.get("scope", ""),
+                    "scope": row.get("scope", scale.get("scope", "")),
                     "needed": claims.test_text(scale) if "op" in scale else "–",
                     "measure": scale.get("measure", claim["measure"]),
                     "value": row.get("value"),
@@ -123,12 +123,14 @@ def tally_table(runs: list[dict[str, Any]]) -> list[list[str]]:
     for paper in claims.papers():
         own = [run for run in runs if run["chapter"] == paper["paper"]["chapter"]]
         for run in own or [None]:
-            verdicts = {row["id"]: row["verdict"] for row in run["claims"]} if run else {}
+            found = {row["id"]: row for row in run["claims"]} if run else {}
             counts: dict[str, Counter] = {scope: Counter() for scope in ("identity", "same-setting", "analog")}
             for claim in paper["claims"]:
-                verdict = verdicts.get(claim["id"], claims.VERDICTS[-1])
-                if verdict != claims.VERDICTS[-1]:
-                    counts[claim["scales"][run["preset"]].get("scope", "analog")][verdict] += 1
+                row = found.get(claim["id"], {})
+                if row.get("value") is not None:
+                    counts[row.get("scope") or claim["scales"][run["preset"]].get("scope", "analog")][
+                        row["verdict"]
+                    ] += 1
             judged = sum(count.total() for count in counts.values())
             rows.append([
                 paper["paper"]["authors"],

@@ -39,27 +39,30 @@ def bootstrap(
 ) -> Estimate:
     """The mean over seeds of a statistic over samples, with its interval over samples.
 
-    `values` is (seeds, samples). With a `twin` of the same shape the estimate is the difference of the two means over
-    seeds. Every draw takes the same samples for all seeds and for the twin: networks are compared on the same samples,
-    and three seeds are too few to resample. `statistic(rows, axis=-1)` reduces the samples, as numpy's do.
+    `values` is (seeds, samples) or (seeds, samples, ...) for a statistic of several numbers per sample. With a `twin`, as
+    many samples but any number of seeds, the estimate is the difference of the two means over seeds. Every draw takes the
+    same samples for all seeds and for the twin: networks are compared on the same samples, and three seeds are too few
+    to resample. `statistic(rows, axis=)` reduces the axis of the samples, as numpy's do; seeds for which it is NaN are
+    left out of the mean.
     """
-    values = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    rows = values if twin is None else np.concatenate([values, np.atleast_2d(np.asarray(twin, dtype=np.float64))])
+    groups = [np.asarray(rows, dtype=np.float64) for rows in (values, twin) if rows is not None]
+    groups = [rows[None] if rows.ndim == 1 else rows for rows in groups]
 
-    def mean_over_seeds(*samples: np.ndarray, axis: int) -> np.ndarray:
-        reduced = np.stack([statistic(row, axis=axis) for row in samples])
-        own, other = reduced[: len(values)].mean(0), reduced[len(values) :]
-        # Two means, then their difference: equal networks then differ by exactly 0.
-        return own - other.mean(0) if len(other) else own
+    def estimate(picked: np.ndarray, axis: int) -> np.ndarray:
+        # (..., samples) to the statistic of each draw; two means, then their difference: equal networks differ by exactly 0.
+        means = [np.nanmean(statistic(rows[:, picked], axis=picked.ndim), axis=0) for rows in groups]
+        return means[0] - means[1] if twin is not None else means[0]
 
-    # scipy answers constant samples with a warning about its own interval, which is not the one used here.
+    # scipy answers constant samples with a warning about its own interval, which is not the one used here; NaN is let
+    # through to where it is judged.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        picks = np.arange(groups[0].shape[1])
         result = scipy_bootstrap(
-            tuple(rows), mean_over_seeds, paired=True, vectorized=True, n_resamples=draws, batch=100,
-            method="percentile", rng=np.random.default_rng(seed),
+            (picks,), estimate, vectorized=True, n_resamples=draws, batch=100, method="percentile",
+            rng=np.random.default_rng(seed),
         )  # fmt: skip
-    return Estimate(float(mean_over_seeds(*rows, axis=-1)), result.bootstrap_distribution)
+        return Estimate(float(estimate(picks, 0)), result.bootstrap_distribution)
 
 
 def compare(
@@ -76,7 +79,9 @@ def compare(
         "ci": own.interval(),
         "twin": bootstrap(values["trained"], values["untrained"], statistic, draws, seed),
         "baseline": {
-            name: float(np.mean(statistic(rows, axis=-1))) for name, rows in values.items() if name != "trained"
+            name: float(np.nanmean(statistic(np.asarray(rows), axis=1)))
+            for name, rows in values.items()
+            if name != "trained"
         },
     }
 
