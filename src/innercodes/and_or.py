@@ -132,33 +132,44 @@ def _descend(u: Tensor, limit: Tensor, rates: np.ndarray, momentum: float, split
 
 def _descend_numba(u: Tensor, limit: Tensor, rates: np.ndarray, momentum: float, split: bool) -> tuple[Tensor, Tensor]:
     """The same descent, one sample after the other, all in the cache."""
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
     gamma, epsilon = torch.zeros_like(u), torch.zeros_like(u)
     kind = u.numpy().dtype.type
-    _kernel(
-        u.contiguous().numpy(), limit.numpy(), rates.astype(kind), kind(momentum), split, gamma.numpy(), epsilon.numpy()
-    )
+    with moebius.torch_threads():
+        _kernel(
+            u.contiguous().numpy(), limit.numpy(), rates.astype(kind), kind(momentum), split,
+            gamma.numpy(), epsilon.numpy(),
+        )  # fmt: skip
     return gamma, epsilon
+
+
+# Indices are unsigned: with signed ones numba looks for negative indices in every loop, and nothing becomes a vector.
+_U = np.uintp
 
 
 @numba.njit(cache=True, inline="always")
 def _moebius(x):
-    half = 1
-    while half < x.size:
-        for start in range(0, x.size, 2 * half):
-            for i in range(start, start + half):
-                x[i + half] -= x[i]
-        half *= 2
+    for i in range(63):
+        half = _U(1) << _U(i)
+        if half >= x.size:
+            break
+        for t in range(_U(x.size) >> _U(i + 1)):
+            low = t << _U(i + 1)
+            high = low + half
+            for c in range(half):
+                x[high + c] -= x[low + c]
 
 
 @numba.njit(cache=True, inline="always")
 def _adjoint(x):
-    half = 1
-    while half < x.size:
-        for start in range(0, x.size, 2 * half):
-            for i in range(start, start + half):
-                x[i] -= x[i + half]
-        half *= 2
+    for i in range(63):
+        half = _U(1) << _U(i)
+        if half >= x.size:
+            break
+        for t in range(_U(x.size) >> _U(i + 1)):
+            low = t << _U(i + 1)
+            high = low + half
+            for c in range(half):
+                x[low + c] -= x[high + c]
 
 
 @numba.njit(cache=True, parallel=True)
@@ -170,25 +181,25 @@ def _kernel(u, limit, rates, momentum, split, gamma, epsilon):
         g, e, bound, own = gamma[b], epsilon[b], limit[b], u[b]
         for rate in rates:
             if split:
-                for s in range(size):
+                for s in range(_U(size)):
                     half = (own[s] - e[s]) / 2
                     and_[s] = half + g[s]
                     # OR interactions are the negative AND interactions of the reversed outputs.
-                    or_[size - 1 - s] = g[s] - half
+                    or_[_U(size - 1) - s] = g[s] - half
                 _moebius(or_)
                 or_[0] = 0
-                for s in range(size):
+                for s in range(_U(size)):
                     or_[s] = np.sign(or_[s])
                 _adjoint(or_)
             else:
-                for s in range(size):
+                for s in range(_U(size)):
                     and_[s] = own[s] - e[s]
             _moebius(and_)
-            for s in range(size):
+            for s in range(_U(size)):
                 and_[s] = np.sign(and_[s])
             _adjoint(and_)
-            for s in range(size):
-                by_or = -or_[size - 1 - s]
+            for s in range(_U(size)):
+                by_or = -or_[_U(size - 1) - s]
                 if split:
                     speed_gamma[s] = momentum * speed_gamma[s] + (and_[s] - by_or)
                     g[s] -= rate * speed_gamma[s]
@@ -217,22 +228,22 @@ def _admm(u: Tensor, limit: Tensor, iterations: int, split: bool) -> tuple[Tenso
     """
     work = u.double().cpu().contiguous()
     band = limit.double().cpu().contiguous()
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
     ratios = np.ones(1)
     for _ in range(players(u)):
         ratios = np.concatenate([ratios * _RATIOS[0], ratios * _RATIOS[1]])
     both, noise = torch.empty_like(work), torch.empty_like(work)
-    _admm_kernel(
-        work.numpy(),
-        band.numpy(),
-        iterations,
-        split,
-        ratios,
-        _BASIS,
-        np.linalg.inv(_BASIS),
-        both.numpy(),
-        noise.numpy(),
-    )
+    with moebius.torch_threads():
+        _admm_kernel(
+            work.numpy(),
+            band.numpy(),
+            iterations,
+            split,
+            ratios,
+            _BASIS,
+            np.linalg.inv(_BASIS),
+            both.numpy(),
+            noise.numpy(),
+        )
     gamma = both - (work - noise) / 2
     gamma[:, 0] = 0
     return gamma.to(u), noise.to(u)
@@ -240,14 +251,17 @@ def _admm(u: Tensor, limit: Tensor, iterations: int, split: bool) -> tuple[Tenso
 
 @numba.njit(cache=True, inline="always")
 def _kronecker(x, a00, a01, a10, a11):
-    half = 1
-    while half < x.size:
-        for start in range(0, x.size, 2 * half):
-            for i in range(start, start + half):
-                low, high = x[i], x[i + half]
-                x[i] = a00 * low + a01 * high
-                x[i + half] = a10 * low + a11 * high
-        half *= 2
+    for i in range(63):
+        half = _U(1) << _U(i)
+        if half >= x.size:
+            break
+        for t in range(_U(x.size) >> _U(i + 1)):
+            first = t << _U(i + 1)
+            second = first + half
+            for c in range(half):
+                low, high = x[first + c], x[second + c]
+                x[first + c] = a00 * low + a01 * high
+                x[second + c] = a10 * low + a11 * high
 
 
 @numba.njit(cache=True, inline="always")
@@ -267,21 +281,21 @@ def _admm_kernel(u, limit, iterations, split, ratios, basis, inverse, both, nois
         residual, direction, product = np.empty(size), np.empty(size), np.empty(size)
         w, rest, goal = np.empty(size), np.zeros(size), np.empty(size)
         for _ in range(iterations):
-            for s in range(size):
+            for s in range(_U(size)):
                 w[s] = a[s] - dual_a[s]
                 # R^-1 is minus the inverse Moebius transform, reversed.
                 goal[s] = b[s] - dual_b[s]
             _kronecker(w, 1.0, 0.0, 1.0, 1.0)
             if split:
                 _kronecker(goal, 1.0, 0.0, 1.0, 1.0)
-                for s in range(size):
-                    rest[s] = -goal[size - 1 - s]
+                for s in range(_U(size)):
+                    rest[s] = -goal[_U(size - 1) - s]
             # The noise: conjugate gradients on (S + box penalty) e = S (u - rest - w) + box penalty (q - dual).
-            for s in range(size):
+            for s in range(_U(size)):
                 residual[s] = own[s] - rest[s] - w[s] - e[s]
             _apply(residual, middle, basis, inverse)
             squared = 0.0
-            for s in range(size):
+            for s in range(_U(size)):
                 residual[s] += _BOX_PENALTY * (q[s] - dual_q[s] - e[s])
                 direction[s] = residual[s]
                 squared += residual[s] * residual[s]
@@ -289,37 +303,37 @@ def _admm_kernel(u, limit, iterations, split, ratios, basis, inverse, both, nois
                 product[:] = direction
                 _apply(product, middle, basis, inverse)
                 along = 0.0
-                for s in range(size):
+                for s in range(_U(size)):
                     product[s] += _BOX_PENALTY * direction[s]
                     along += direction[s] * product[s]
                 if along <= 0:
                     break
                 step, new = squared / along, 0.0
-                for s in range(size):
+                for s in range(_U(size)):
                     e[s] += step * direction[s]
                     residual[s] -= step * product[s]
                     new += residual[s] * residual[s]
-                for s in range(size):
+                for s in range(_U(size)):
                     direction[s] = residual[s] + new / squared * direction[s]
                 squared = new
             if split:
-                for s in range(size):
+                for s in range(_U(size)):
                     goal[s] = own[s] - e[s] - rest[s]
                 _kronecker(w, inverse[0, 0], inverse[0, 1], inverse[1, 0], inverse[1, 1])
                 _kronecker(goal, inverse[0, 0], inverse[0, 1], inverse[1, 0], inverse[1, 1])
-                for s in range(size):
+                for s in range(_U(size)):
                     w[s] = (ratios[s] * w[s] + goal[s]) / (1 + ratios[s])
                 _kronecker(w, basis[0, 0], basis[0, 1], basis[1, 0], basis[1, 1])
             else:
-                for s in range(size):
+                for s in range(_U(size)):
                     w[s] = own[s] - e[s]
-            for s in range(size):
+            for s in range(_U(size)):
                 product[s] = w[s]
-                direction[size - 1 - s] = w[s] + e[s] - own[s]
+                direction[_U(size - 1) - s] = w[s] + e[s] - own[s]
             _moebius(product)
             if split:
                 _moebius(direction)
-            for s in range(size):
+            for s in range(_U(size)):
                 relaxed = _RELAXATION * product[s] + (1 - _RELAXATION) * a[s] + dual_a[s]
                 a[s] = _shrink(relaxed, 1 / _PENALTY)
                 dual_a[s] = relaxed - a[s]

@@ -4,10 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from innercodes import interactions, plots
+from innercodes.conditions import by_order
+from innercodes.interactions import AndOr, Bound
 
 # Each kind of outputs has a colour and a line of its own, so that no picture needs the colour.
 LINES = {
@@ -15,6 +18,7 @@ LINES = {
     "untrained": {"color": plots.PALETTE[1], "ls": "--"},
     "memorising": {"color": plots.PALETTE[2], "ls": "-."},
     "shuffled": {"color": plots.PALETTE[5], "ls": (0, (1, 1))},
+    "random outputs": {"color": plots.PALETTE[5], "ls": (0, (1, 1))},
     "random terms": {"color": plots.PALETTE[3], "ls": (0, (4, 1, 1, 1, 1, 1))},
 }
 GREY = "#8a8f98"
@@ -62,24 +66,182 @@ def lattice(outputs: Tensor, dividends: Tensor, labels: Sequence[str]) -> Figure
     return figure
 
 
-def sorted_strengths(dividends: Tensor) -> np.ndarray:
-    """Strengths sorted from the strongest, as shares of it, mean over samples: (seeds, samples, 2^n) to (seeds, 2^n - 1)."""
-    strength = dividends[..., 1:].abs().sort(-1, descending=True).values
-    return (strength / strength[..., :1]).mean(-2).cpu().numpy()
+def sorted_strengths(terms: Tensor) -> np.ndarray:
+    """Strengths sorted from the strongest, as shares of it, mean over samples: (seeds, samples, terms) to (seeds, terms)."""
+    strength = terms.abs().sort(-1, descending=True).values
+    return (strength / strength[..., :1].clamp(min=1e-300)).mean(-2).cpu().numpy()
 
 
 def curves(rows: Mapping[str, np.ndarray], line: float) -> Figure:
-    """Sorted strengths (seeds, 2^n - 1) of each kind of network: mean and span over seeds, with a dotted line at `line`."""
+    """Sorted strengths (seeds, terms) of each kind of network: mean and span over seeds, with a dotted line at `line`."""
     figure, axes = plt.subplots()
+    _curves(axes, rows, line)
+    axes.set_ylabel("strength, share of the strongest")
+    axes.legend()
+    return figure
+
+
+def _curves(axes: Axes, rows: Mapping[str, np.ndarray], line: float) -> None:
     for name, values in rows.items():
         x = np.arange(1, values.shape[-1] + 1)
         axes.plot(x, values.mean(0), label=name, **LINES[name])
         axes.fill_between(x, values.min(0), values.max(0), color=LINES[name]["color"], alpha=0.25, linewidth=0)
     axes.axhline(line, ls=":", color=GREY)
-    axes.set(
-        xlabel="interactions, strongest first", ylabel="strength, share of the strongest", xscale="log", ylim=(0, 1.02)
-    )
+    axes.set(xlabel="interactions, strongest first", xscale="log", ylim=(0, 1.02))
+
+
+def before_after(before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], line: float) -> Figure:
+    """Sorted strengths before and after the AND-OR split, side by side."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.4), sharey=True)
+    _curves(left, before, line)
+    _curves(right, after, line)
+    left.set(ylabel="strength, share of the strongest", title="before: AND alone")
+    right.set(title="after: AND and OR")
+    right.legend()
+    return figure
+
+
+def panel(fits: Mapping[str, Mapping[str, AndOr]], line: float) -> Figure:
+    """Sorted strengths after the split, a small panel for each game."""
+    columns = 3
+    lines = -(-len(fits) // columns)
+    figure, grid = plt.subplots(lines, columns, figsize=(7.2, 2.5 * lines), sharey=True, squeeze=False)
+    for axes, (name, kinds) in zip(grid.flat, fits.items(), strict=False):
+        _curves(axes, {kind: sorted_strengths(fit.terms) for kind, fit in kinds.items()}, line)
+        axes.set_title(name)
+    for axes in grid.flat[len(fits) :]:
+        axes.axis("off")
+    for axes in grid[:, 0]:
+        axes.set_ylabel("share of strongest")
+    grid.flat[0].legend(fontsize=7)
+    return figure
+
+
+def _bands(axes: Axes, x: np.ndarray, rows: np.ndarray, name: str) -> None:
+    """Mean of rows (..., len(x)) and the band of the middle half of them."""
+    flat = rows.reshape(-1, len(x))
+    low, high = np.quantile(flat, [0.25, 0.75], axis=0)
+    axes.plot(x, flat.mean(0), label=name, marker="o", ms=3, **LINES[name])
+    axes.fill_between(x, low, high, color=LINES[name]["color"], alpha=0.15, linewidth=0)
+
+
+def noise_floor(floor: Tensor, strength: Tensor, share: float) -> Figure:
+    """Mean strength and mean rounding error of the interactions of each order (n + 1,), with a salience threshold."""
+    figure, axes = plt.subplots()
+    order = np.arange(1, len(floor))
+    axes.plot(order, strength[1:], label="interactions", marker="o", ms=3, **LINES["trained"])
+    axes.plot(order, floor[1:], label="rounding errors", marker="s", ms=3, **LINES["untrained"])
+    axes.axhline(share * float(strength[1:].amax()), ls=":", color=GREY)
+    axes.set(xlabel="order |S|", ylabel="mean size", yscale="log", xticks=order)
     axes.legend()
+    return figure
+
+
+def order_strengths(fits: Mapping[str, AndOr]) -> Figure:
+    """Mean strength of AND and OR terms of each order, as a share of order 1; mean over samples, span over seeds."""
+    figure, axes = plt.subplots()
+    for name, fit in fits.items():
+        both = (interactions.order_strength(fit.and_) + interactions.order_strength(fit.or_)).mean(-2)
+        share = (both / both[:, 1:2])[:, 1:].cpu().numpy()
+        order = np.arange(1, share.shape[1] + 1)
+        axes.plot(order, share.mean(0), label=name, marker="o", ms=3, **LINES[name])
+        axes.fill_between(order, share.min(0), share.max(0), color=LINES[name]["color"], alpha=0.2, linewidth=0)
+    axes.set(xlabel="order |S|", ylabel="mean strength, share of order 1", yscale="log", xticks=order)
+    axes.legend()
+    return figure
+
+
+def exponents(values: Mapping[str, np.ndarray]) -> Figure:
+    """Boxes of the exponent p over samples and seeds for each kind, with dotted lines at the paper's range."""
+    figure, axes = plt.subplots(figsize=(5.2, 2.4))
+    rows = [rows[np.isfinite(rows)] for rows in values.values()]
+    boxes = axes.boxplot(
+        rows, orientation="horizontal", tick_labels=list(values), showfliers=False, patch_artist=True, widths=0.6
+    )
+    for name, box, median in zip(values, boxes["boxes"], boxes["medians"], strict=True):
+        box.set(facecolor=LINES[name]["color"], alpha=0.5)
+        median.set(color=plots.INK, linewidth=2)
+    for part in ("whiskers", "caps"):
+        for line in boxes[part]:
+            line.set_color(GREY)
+    for at in (0.9, 1.5):
+        axes.axvline(at, ls=":", color=GREY)
+    axes.set(xlabel="exponent p")
+    axes.invert_yaxis()
+    return figure
+
+
+MARKS = {"trained": "o", "untrained": "s", "memorising": "^"}
+
+
+def bounds(found: Mapping[str, Bound], rises: Mapping[str, np.ndarray], n: int, at_most: int = 300) -> Figure:
+    """Bound against real count for the monotone samples, at most so many of each kind."""
+    figure, axes = plt.subplots(figsize=(5.2, 3.8))
+    for name, bound in found.items():
+        real, limit = bound.real.cpu().numpy(), bound.bound.cpu().numpy()
+        keep = np.isfinite(limit) & (rises[name] == 1)
+        axes.scatter(
+            real[keep][:at_most], limit[keep][:at_most], s=14, alpha=0.5, linewidth=0, label=name,
+            color=LINES[name]["color"], marker=MARKS[name],
+        )  # fmt: skip
+    ends = np.array([1, 2**n])
+    axes.plot(ends, ends, color=GREY, lw=1)
+    axes.axhline(2**n - 1, ls=":", color=GREY)
+    axes.set(xscale="log", yscale="log", xlabel="salient interactions", ylabel="proved bound")
+    axes.legend()
+    return figure
+
+
+def growth(counts: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
+    """Salient interactions against the number of players, log-log: counts (seeds, samples, sizes)."""
+    figure, axes = plt.subplots()
+    for name, rows in counts.items():
+        _bands(axes, np.array(sizes), rows, name)
+    axes.plot(sizes, [2**n for n in sizes], color=GREY, lw=1, label="all, 2ⁿ")
+    axes.set(xscale="log", yscale="log", xlabel="players n", ylabel="salient interactions")
+    axes.set_xticks(list(sizes), [str(n) for n in sizes])
+    axes.minorticks_off()
+    axes.legend()
+    return figure
+
+
+def sampled(exact: np.ndarray, estimated: np.ndarray) -> Figure:
+    """Estimated against exact interactions."""
+    figure, axes = plt.subplots(figsize=(4, 3.8))
+    axes.scatter(exact, estimated, s=8, alpha=0.35, linewidth=0, color=plots.PALETTE[0])
+    ends = [min(exact.min(), estimated.min()), max(exact.max(), estimated.max())]
+    axes.plot(ends, ends, color=GREY, lw=1)
+    axes.set(xlabel="exact interaction", ylabel="estimated from samples")
+    return figure
+
+
+def attack(clean: Tensor, hit: Tensor, noise: Tensor) -> Figure:
+    """Share of the summed strength in each order, clean, attacked and with noise: dividends (seeds, samples, 2^n)."""
+    figure, axes = plt.subplots()
+    for label, values, style in (
+        ("clean", clean, LINES["trained"]), ("attacked", hit, LINES["untrained"]), ("noise", noise, LINES["memorising"]),
+    ):  # fmt: skip
+        sums = by_order(values.abs())[..., 1:]
+        share = (sums / sums.sum(-1, keepdim=True)).flatten(0, -2).mean(0).cpu().numpy()
+        axes.plot(np.arange(1, len(share) + 1), share, label=label, marker="o", ms=3, **style)
+    axes.set(xlabel="order |S|", ylabel="share of the summed strength", xticks=np.arange(1, len(share) + 1))
+    axes.legend()
+    return figure
+
+
+def digit(picture: Tensor, parts: Tensor, members: Tensor, effect: float) -> Figure:
+    """A picture (H, W), the outlines of its parts, bool (n, H, W), and those of an interaction filled, bool (n,)."""
+    figure, axes = plt.subplots(figsize=(2.8, 3))
+    axes.imshow(picture, cmap="gray_r", vmin=0, vmax=2)
+    for part, member in zip(parts, members.tolist(), strict=True):
+        rows, columns = np.nonzero(part.numpy())
+        corner = (columns.min() - 0.5, rows.min() - 0.5)
+        width, height = np.ptp(columns) + 1, np.ptp(rows) + 1
+        if member:
+            axes.add_patch(plt.Rectangle(corner, width, height, color=plots.PALETTE[0], alpha=0.5, linewidth=0))
+        axes.add_patch(plt.Rectangle(corner, width, height, fill=False, edgecolor=plots.PALETTE[1], lw=1.5))
+    axes.set_title(f"interaction {effect:+.2f}".replace("-", "−"))
+    axes.axis("off")
     return figure
 
 

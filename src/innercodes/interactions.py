@@ -27,17 +27,13 @@ __all__ = [
 ]  # fmt: skip
 
 
-def harsanyi(outputs: Tensor) -> Tensor:
+def harsanyi(outputs: Tensor, in_place: bool = False) -> Tensor:
     """Harsanyi dividends I(S) = sum over T in S of (-1)^(|S|-|T|) v(T), (..., 2^n) to (..., 2^n); eq. 1 of the paper.
 
-    The outputs are not centred, so I(empty) = v(empty). Raises ValueError for a length that is no power of two and for
-    outputs that are not finite.
+    The outputs are not centred, so I(empty) = v(empty). With `in_place` they are overwritten. Raises ValueError for a
+    length that is no power of two and for outputs that are not finite.
     """
-    players(outputs)
-    # The sum is not finite as soon as one entry is not, and costs no copy; in double so that half precision can not overflow.
-    if not torch.isfinite(outputs.sum(dtype=torch.float64)):
-        raise ValueError("the outputs hold NaN or infinity; every masked output must be finite")
-    return moebius.subsets(outputs, sign=-1)
+    return moebius.subsets(outputs, sign=-1, in_place=in_place, check=True)
 
 
 def reconstruct(dividends: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from IPython.display import display
 PALETTE = ("#3b8fd0", "#d9730d", "#159a78", "#c75b9b", "#8f7ee6", "#8a8f98")
 
 # Ink in this colour takes the colour of the page's text: one picture serves light and dark.
-_INK = "#010203"
+INK = "#010203"
 _ids = itertools.count()
 
 
@@ -32,8 +32,8 @@ def style() -> None:
         palette=list(PALETTE),
         rc={
             "figure.figsize": (5.2, 3.4), "figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none",
-            "text.color": _INK, "axes.labelcolor": _INK, "axes.edgecolor": _INK, "axes.titlecolor": _INK,
-            "xtick.color": _INK, "ytick.color": _INK, "grid.color": _INK, "grid.alpha": 0.15, "axes.grid": True,
+            "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "axes.titlecolor": INK,
+            "xtick.color": INK, "ytick.color": INK, "grid.color": INK, "grid.alpha": 0.15, "axes.grid": True,
             "axes.spines.top": False, "axes.spines.right": False, "legend.frameon": False, "patch.edgecolor": "none",
             "svg.fonttype": "path", "svg.hashsalt": "innercodes", "figure.constrained_layout.use": True,
         },
@@ -77,4 +77,4 @@ def _svg(figure: matplotlib.figure.Figure) -> str:
     prefix = f"f{next(_ids)}-"
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", svg)
-    return svg.replace(_INK, "currentColor")
+    return svg.replace(INK, "currentColor")

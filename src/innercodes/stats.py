@@ -74,15 +74,18 @@ def compare(
     the difference from the second as `twin`, and the value of every control as `baseline`.
     """
     own = bootstrap(values["trained"], statistic=statistic, draws=draws, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a seed without any value is left out of the mean
+        baseline = {
+            name: float(np.nanmean(statistic(np.asarray(rows), axis=1)))
+            for name, rows in values.items()
+            if name != "trained"
+        }
     return {
         "value": own.value,
         "ci": own.interval(),
         "twin": bootstrap(values["trained"], values["untrained"], statistic, draws, seed),
-        "baseline": {
-            name: float(np.nanmean(statistic(np.asarray(rows), axis=1)))
-            for name, rows in values.items()
-            if name != "trained"
-        },
+        "baseline": baseline,
     }
 
 
