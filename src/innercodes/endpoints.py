@@ -273,12 +273,14 @@ def line_auroc(boards: Tensor, dividends: Mapping[str, Tensor], draws: int, seed
     return stats.compare(found, np.nanmean, draws, seed)
 
 
-def transfer(dividends: Mapping[str, Tensor], draws: int, seed: int) -> dict[str, Any]:
+def transfer(dividends: Mapping[str, Tensor], draws: int, seed: int) -> dict[str, Any] | str:
     """INT-14 elsewhere: are the terms that are often salient in half of the samples those of the other half?
 
     The samples are of one class and their players correspond. The first half picks 10 % of the terms, those most often
     salient at 0.1; counted is the share of each other sample's salient terms that are among them.
     """
+    if dividends["trained"].shape[1] < 20:
+        return "Fewer than 20 samples: too few to learn from one half and to test on the other."
     ratios, stability = {}, {}
     for kind, effects in dividends.items():
         often = interactions.salient(effects, 0.1)[..., 1:].double()

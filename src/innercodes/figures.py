@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -129,8 +130,13 @@ def noise_floor(floor: Tensor, strength: Tensor, share: float) -> Figure:
     """Mean strength and mean rounding error of the interactions of each order (n + 1,), with a salience threshold."""
     figure, axes = plt.subplots()
     order = np.arange(1, len(floor))
-    axes.plot(order, strength[1:], label="interactions", marker="o", ms=3, **LINES["trained"])
-    axes.plot(order, floor[1:], label="rounding errors", marker="s", ms=3, **LINES["untrained"])
+    for values, label, marker, style in (
+        (strength, "interactions", "o", "trained"),
+        (floor, "rounding errors", "s", "untrained"),
+    ):
+        # What is exactly 0 has no place on a log scale.
+        shown = torch.where(values[1:] > 1e-12 * strength.amax(), values[1:], torch.nan)
+        axes.plot(order, shown, label=label, marker=marker, ms=3, **LINES[style])
     axes.axhline(share * float(strength[1:].amax()), ls=":", color=GREY)
     axes.set(xlabel="order |S|", ylabel="mean size", yscale="log", xticks=order)
     axes.legend()
@@ -171,24 +177,20 @@ def exponents(values: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-MARKS = {"trained": "o", "untrained": "s", "memorising": "^"}
-
-
 def bounds(found: Mapping[str, Bound], rises: Mapping[str, np.ndarray], n: int, at_most: int = 300) -> Figure:
-    """Bound against real count for the monotone samples, at most so many of each kind."""
-    figure, axes = plt.subplots(figsize=(5.2, 3.8))
-    for name, bound in found.items():
+    """Bound against real count for the monotone samples, at most so many of each kind, a panel for each kind."""
+    figure, panels = plt.subplots(1, len(found), figsize=(7.2, 2.9), sharex=True, sharey=True, squeeze=False)
+    for axes, (name, bound) in zip(panels[0], found.items(), strict=True):
         real, limit = bound.real.cpu().numpy(), bound.bound.cpu().numpy()
         keep = np.isfinite(limit) & (rises[name] == 1)
         axes.scatter(
-            real[keep][:at_most], limit[keep][:at_most], s=14, alpha=0.5, linewidth=0, label=name,
-            color=LINES[name]["color"], marker=MARKS[name],
-        )  # fmt: skip
-    ends = np.array([1, 2**n])
-    axes.plot(ends, ends, color=GREY, lw=1)
-    axes.axhline(2**n - 1, ls=":", color=GREY)
-    axes.set(xscale="log", yscale="log", xlabel="salient interactions", ylabel="proved bound")
-    axes.legend()
+            real[keep][:at_most], limit[keep][:at_most], s=12, alpha=0.5, linewidth=0, color=LINES[name]["color"]
+        )
+        ends = np.array([1, 2**n])
+        axes.plot(ends, ends, color=GREY, lw=1)
+        axes.axhline(2**n - 1, ls=":", color=GREY)
+        axes.set(xscale="log", yscale="log", xlabel="salient interactions", title=name)
+    panels[0, 0].set_ylabel("proved bound")
     return figure
 
 

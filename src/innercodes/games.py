@@ -97,7 +97,9 @@ def _language_model(game: Game, run: Run, kind: str, seed: int) -> nn.Module:
         network, _ = language.load(run.model, run.weights, run.device)
     else:
         network = language.untrained(run.model, run.weights, seed, run.device)
-    language.learn_mask_embedding(network, game, run.mask_passes, seed, progress=run.bars)
+    language.learn_mask_embedding(
+        network, game, run.mask_passes, seed, learning_rate=run.mask_learning_rate, progress=run.bars
+    )
     return network
 
 

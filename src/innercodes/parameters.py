@@ -180,6 +180,14 @@ CHAPTERS: dict[str, tuple[Parameter, ...]] = {
         Parameter(
             "mask_passes", int, 20, "Passes in which a language model's mask embedding is learned.", low=1, high=10_000
         ),
+        Parameter(
+            "mask_learning_rate",
+            float,
+            0.001,
+            "Learning rate of that embedding; the paper's is 0.001.",
+            low=1e-8,
+            high=10,
+        ),
         Parameter("mask_value", float, 0.0, "What a masked variable is replaced by.", low=-1e6, high=1e6),
         Parameter(
             "salience",

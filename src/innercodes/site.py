@@ -16,7 +16,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from innercodes import claims, parameters
+from innercodes import claims, parameters, provenance
 from innercodes.tables import Html, table
 
 
@@ -25,6 +25,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_directive("tally", Tally)
     app.add_directive("status", Status)
     app.add_directive("parameters", Parameters)
+    app.add_directive("benchmarks", Benchmarks)
     app.connect("config-inited", _offline_mathjax, priority=900)
     app.connect("html-page-context", _repair_page, priority=900)
     app.connect("build-finished", _copy_libraries)
@@ -221,3 +222,31 @@ class Parameters(SphinxDirective):
         if self.arguments[0] not in parameters.CHAPTERS:
             raise self.error(f"no chapter {self.arguments[0]!r}; there are {', '.join(parameters.CHAPTERS)}")
         return [nodes.raw("", parameters.table(self.arguments[0]), format="html")]
+
+
+class Benchmarks(SphinxDirective):
+    """The table of a recorded benchmark: `{benchmarks} interactions` shows results/benchmarks/interactions.json."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        path = provenance.ROOT / "results" / "benchmarks" / f"{self.arguments[0]}.json"
+        if not path.is_file():
+            raise self.error(f"no recorded benchmark {self.arguments[0]!r}: run benchmarks/{self.arguments[0]}.py")
+        self.env.note_dependency(str(path))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        head = ("What", "Beside", "Ours / peer", "Limit", "Threads", "Note")
+        rows = [
+            (
+                row["name"],
+                row["peer"],
+                "–" if row["ratio"] is None else f"{row['ratio']:.3g}",
+                ("–" if row["limit"] is None else f"≤ {row['limit']:.3g}") + ("" if row["ok"] else ", missed"),
+                str(row["threads"]),
+                row["note"],
+            )
+            for row in content["rows"]
+        ]
+        found = f"<p class='ic-provenance'>{html.escape(content['hardware'])}</p>"
+        markup = f"<div class='ic-wide'>{table(head, rows, label=f'benchmark {self.arguments[0]}')}</div>{found}"
+        return [nodes.raw("", markup, format="html")]
