@@ -368,7 +368,7 @@ results.judge("INT-1", gap.pop("trained"), baseline=gap)
 # difference.
 
 # %%
-floor, strength = studies.rounding(game, networks["trained"][0], samples=4)
+floor, strength = studies.rounding(game, networks["trained"][0], samples=2)
 results.metrics["rounding_share"] = float((floor / strength.amax()).max())
 flagged = bool((floor >= registered * strength.amax()).any())
 print("a salience threshold of 0.05 stands", "BELOW" if flagged else "above",
@@ -386,7 +386,7 @@ plots.show(
         else "but stay far below the threshold."
     ),
     caption=f"Rounding errors of float32 against the interactions themselves ({dataset}, {model}, "
-    "mean over four samples). The dotted line is 0.05 of the strongest one, where an "
+    "mean over two samples). The dotted line is 0.05 of the strongest one, where an "
     "interaction begins to count.",
 )
 

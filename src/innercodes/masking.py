@@ -17,7 +17,7 @@ from innercodes.coalitions import require_memory
 _CACHE_BYTES = 4 * 2**20
 _GPU_SHARE = 1 / 16  # of the memory of a GPU, for the same; of all of it, not the free part, so that it stays the same
 _OTHER_BYTES = 256 * 2**20
-_SMALLEST, _LARGEST, _LARGEST_GPU = 16, 16384, 65536
+_SMALLEST, _LARGEST, _LARGEST_GPU = 4, 16384, 65536
 
 
 def masked_outputs(
@@ -77,7 +77,7 @@ def masks_at(start: int, stop: int, n: int, device: torch.device | str = "cpu") 
 
 
 def fitting_chunk(score: Callable[[Tensor], Tensor], n: int, device: torch.device | str = "cpu") -> int:
-    """How many masks to score at once: the largest power of two whose largest operation fits the cache, at least 16.
+    """How many masks to score at once: the largest power of two whose largest operation fits the cache, at least 4.
 
     On a GPU: fits a share of its memory. Counts bytes in two small calls of `score` and takes no time, so that the same
     code on the same machine always gets the same chunk, and with it the same last bits.

@@ -64,7 +64,7 @@ def test_all_coalitions_are_never_in_memory_at_once(monkeypatch):
 
 def test_the_chosen_chunk_is_always_the_same(score):
     chunk = masking.fitting_chunk(score, N)
-    assert chunk == masking.fitting_chunk(score, N) and 16 <= chunk <= 2**N and chunk & (chunk - 1) == 0
+    assert chunk == masking.fitting_chunk(score, N) and 4 <= chunk <= 2**N and chunk & (chunk - 1) == 0
     score.seen.clear()
     masking.fitting_chunk(score, N)
     assert sum(score.seen) <= 8
@@ -77,7 +77,7 @@ def test_the_chosen_chunk_follows_the_largest_operation():
     # Reading and writing 2^14 floats takes a little more than 64 KiB a mask: room for fewer than 64 masks in 4 MiB.
     chunks = [masking.fitting_chunk(wide(width), 20) for width in (1, 2**10, 2**12, 2**14, 2**16, 2**20)]
     assert chunks == sorted(chunks, reverse=True)
-    assert chunks[0] == 8192 and chunks[-1] == 16 and chunks[1] == 512 and chunks[3] == 32
+    assert chunks[0] == 8192 and chunks[-1] == 4 and chunks[1] == 512 and chunks[3] == 32
     assert masking.fitting_chunk(wide(1), 3) == 8
 
 
