@@ -524,7 +524,7 @@ plots.show(
 )  # fmt: skip
 
 # %%
-sparse = endpoints.sparsity(shares, bootstrap, seed)
+sparse = endpoints.sparsity(shares, before, bootstrap, seed)
 recurrent = model == "lstm"
 results.take(
     "INT-2",
@@ -557,7 +557,11 @@ results.take(
 
 # %%
 results.take(
-    "INT-4", joint.get("INT-4") or endpoints.high_orders(split, bootstrap, seed)
+    "INT-4",
+    joint.get("INT-4")
+    or endpoints.high_orders(
+        split | games.fits({"noise": noise}, settings), bootstrap, seed
+    ),
 )
 
 # %% tags=["hide-input"]

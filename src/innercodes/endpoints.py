@@ -39,8 +39,13 @@ def salient_share(fit: AndOr, threshold: float = REGISTERED) -> Tensor:
     return interactions.salient(terms, threshold).sum(-1) / (2 * (2**n - 1) - n)
 
 
-def sparsity(shares: Mapping[str, np.ndarray], draws: int, seed: int) -> dict[str, Any] | str:
-    """INT-2 and INT-13: trained share over the smaller one of both twins, from shares (seeds, samples) after the fit."""
+def sparsity(
+    shares: Mapping[str, np.ndarray], before: Mapping[str, float], draws: int, seed: int
+) -> dict[str, Any] | str:
+    """INT-2 and INT-13: trained share over the smaller one of both twins, from shares (seeds, samples) after the fit.
+
+    `before` are the mean shares before the fit, which stand beside it.
+    """
     if "memorising" not in shares:
         return NO_TWIN
     kinds = ("trained", "untrained", "memorising")
@@ -58,7 +63,8 @@ def sparsity(shares: Mapping[str, np.ndarray], draws: int, seed: int) -> dict[st
         "value": estimate.value,
         "ci": estimate.interval(),
         "also": {"share_salient": means["trained"]},
-        "baseline": {f"share, {kind}": mean for kind, mean in means.items()},
+        "baseline": {f"share, {kind}": mean for kind, mean in means.items()}
+        | {"share before the fit, trained": before["trained"]},
     }
 
 
@@ -128,7 +134,15 @@ def more_when_falling(
         mannwhitneyu(count[flag == 0], count[flag == 1], alternative="greater").pvalue
         for count, flag in zip(counts["trained"], rises["trained"], strict=True)
     ]
-    return stats.compare(rows, _advantage, draws, seed) | {"also": {"mann_whitney_p": float(max(p))}}
+    found = stats.compare(rows, _advantage, draws, seed)
+    return found | {
+        "also": {"mann_whitney_p": float(max(p)), "count_ratio": _falling_mean(counts, rises) / 42.67},
+        "baseline": found["baseline"] | {"no difference": 0.5},
+    }
+
+
+def _falling_mean(counts: Mapping[str, np.ndarray], rises: Mapping[str, np.ndarray]) -> float:
+    return float(counts["trained"][rises["trained"] == 0].mean())
 
 
 def exponents(outputs: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
@@ -183,8 +197,14 @@ def bound_says_something(
         "bound_holds": float(holds.mean()),
         "looseness": float(np.mean(array(own.bound)[kept])) / float(np.mean(array(own.real)[kept])),
     }
-    kinds = {kind: rows for kind, rows in informative.items() if enough[kind]}
-    return stats.compare(kinds, np.nanmean, draws, seed) | {"also": also, "note": f"samples kept: {_counted(enough)}"}
+    found = stats.compare({kind: rows for kind, rows in informative.items() if enough[kind]}, np.nanmean, draws, seed)
+    # Where the two bounds are equal, the theorem adds nothing to Markov's inequality.
+    ratio = {"bound / Markov, median": float(np.median((array(own.bound) / array(own.markov))[kept]))}
+    return found | {
+        "also": also,
+        "baseline": found["baseline"] | ratio,
+        "note": f"samples kept: {_counted(enough)}; the bound is {also['looseness']:.1f} times the real count on average",
+    }
 
 
 def parity_exponent(outputs: Mapping[str, Tensor], other: float, draws: int, seed: int) -> dict[str, Any] | str:
@@ -270,7 +290,8 @@ def line_auroc(boards: Tensor, dividends: Mapping[str, Tensor], draws: int, seed
             above = torch.sign(network[:, :, None] - network[:, None, :]) / 2 + 0.5
             rows.append((above * pairs).sum((1, 2)) / pairs.sum((1, 2)))
         found[kind] = array(torch.stack(rows))
-    return stats.compare(found, np.nanmean, draws, seed)
+    judged = stats.compare(found, np.nanmean, draws, seed)
+    return judged | {"baseline": judged["baseline"] | {"chance": 0.5}}
 
 
 def transfer(dividends: Mapping[str, Tensor], draws: int, seed: int) -> dict[str, Any] | str:

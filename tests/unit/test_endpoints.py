@@ -35,10 +35,10 @@ def test_the_salient_share_counts_each_term_once():
 
 def test_the_sparsity_ratio_takes_the_smaller_twin():
     shares = {"trained": np.full((2, 9), 0.1), "untrained": np.full((3, 9), 0.4), "memorising": np.full((2, 9), 0.2)}
-    found = endpoints.sparsity(shares, 100, 0)
+    found = endpoints.sparsity(shares, {"trained": 0.3}, 100, 0)
     assert found["value"] == pytest.approx(0.5) and found["ci"] == pytest.approx((0.5, 0.5))
     assert found["also"] == {"share_salient": pytest.approx(0.1)}
-    assert "no twin" in endpoints.sparsity({"trained": shares["trained"], "untrained": shares["untrained"]}, 100, 0)
+    assert "no twin" in endpoints.sparsity({"trained": shares["trained"], "untrained": shares["untrained"]}, {}, 100, 0)
 
 
 def test_high_orders_are_those_from_five_on():
