@@ -822,11 +822,13 @@ if np.isfinite(p["trained"]).any():
     )
 
 # %% [markdown]
-# Both answers are yes for the trained network: no sample breaks the bound, and on every one it is below 511. In the untrained
-# network it says something on 29 % of the samples only, in pure noise on 43 %. This claim holds up, twin included.
+# Both answers are yes for the trained network: no sample breaks the bound, and on every one it is below 511, about four times
+# the real count. In the untrained network it says something on 29 % of the samples only, in pure noise on 43 %. This claim
+# holds up, twin included.
 #
-# Mind what it does not say. For most samples the bound is several times the real count, and one sample in two is not monotone and
-# has no bound at all.
+# Mind what it does not say. One sample in two is not monotone and has no bound at all. And look at the last baseline: for the typical
+# sample the bound *equals* Markov's inequality, "no more than $1/\tau$ times the sum of all strengths", which holds for any list of
+# numbers. The theorem adds the rate, not a smaller number.
 #
 # ### A network that breaks the conditions
 #

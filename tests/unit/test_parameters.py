@@ -111,12 +111,13 @@ def test_paths_that_do_not_exist_are_refused(name, bad):
     assert "exists" in refused(**{name: bad})
 
 
-def test_a_file_is_no_folder_and_a_folder_no_file(tmp_path):
+def test_data_are_a_folder_and_weights_a_file_or_a_folder(tmp_path):
     file = tmp_path / "a file with spaces, ü.pt"
     file.write_text("")
     refused(data_root=str(file))
-    refused(weights=str(tmp_path))
+    refused(weights=str(tmp_path / "nothing"))
     check(CHAPTER, DEFAULTS | {"data_root": str(tmp_path), "weights": str(file)})
+    check(CHAPTER, DEFAULTS | {"weights": str(tmp_path)})
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
