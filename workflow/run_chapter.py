@@ -21,6 +21,8 @@ def main(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> 
         (folder / name).unlink(missing_ok=True)
     (folder / "fingerprint.json").write_text(fingerprint, encoding="utf-8")
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
+    # Libraries outside torch read this once, when they load: two chapters side by side must not take each other's cores.
+    os.environ["OMP_NUM_THREADS"] = str(json.loads(values).get("threads", 1))
     os.chdir(folder)
     partial = Path("chapter.partial.ipynb")
     # The .py is the source; the .ipynb beside it is its copy for readers.

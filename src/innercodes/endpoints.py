@@ -69,24 +69,38 @@ def sparsity(
 
 
 def high_orders(fits: Mapping[str, AndOr], draws: int, seed: int) -> dict[str, Any] | str:
-    """INT-4: mean strength of the terms of order 5 and above over that of order 1, after the fit."""
-    ratios = {}
+    """INT-4: mean strength of the terms of order 5 and above over that of order 1, after the fit, both over all samples.
+
+    A mean of each sample's ratio would be set by samples whose order 1 the fit drives to 0; its median stands in the note.
+    """
+    pairs = {}
     for kind, fit in fits.items():
         order = orders(players(fit.and_), fit.and_.device)
         if int(order.max()) < 5:
             return "Fewer than five players: there is no order 5."
         high = torch.cat([fit.and_[..., order >= 5], fit.or_[..., order >= 5]], -1).abs().mean(-1)
-        ratios[kind] = array(high / fit.and_[..., order == 1].abs().mean(-1))
-    if not all(np.isfinite(ratio).all() for ratio in ratios.values()):
-        return "A sample has no interaction of order 1 to compare with."
-    return stats.compare(ratios, np.mean, draws, seed)
+        pairs[kind] = array(torch.stack([high, fit.and_[..., order == 1].abs().mean(-1)], -1))
+    median = float(np.median(pairs["trained"][..., 0] / pairs["trained"][..., 1]))
+    note = f"median of the samples' own ratios {median:.2g}"
+    return stats.compare(pairs, _ratio_of_means, draws, seed) | {"note": note}
 
 
-JOINT = {
-    claim: "At the paper's scale this claim is about all of its networks together; one run is one of them."
-    for claim in ("INT-2", "INT-3", "INT-4", "INT-12", "INT-13", "INT-14")
-}
-"""Claims that one run can not judge at the scale `paper`."""
+def _ratio_of_means(rows: np.ndarray, axis: int) -> np.ndarray:
+    return rows[..., 0].mean(axis) / rows[..., 1].mean(axis)
+
+
+def elsewhere(preset: str, model: str) -> dict[str, str]:
+    """Claims that a run can not judge at the scale `paper`, with the reason: its tests name networks, or many at once."""
+    if preset != "paper":
+        return {}
+    reasons = {
+        claim: "At the paper's scale this claim is about all of its networks together; one run is one of them."
+        for claim in ("INT-2", "INT-3", "INT-4", "INT-12", "INT-13", "INT-14")
+    }
+    if not model.endswith("opt-1.3b"):
+        opt = ("INT-5", "INT-7", "INT-8", "INT-9", "INT-24")
+        reasons |= dict.fromkeys(opt, "At the paper's scale the test of this claim names OPT-1.3B.")
+    return reasons | {"INT-27": "At the paper's scale the test of this claim names an ImageNet network."}
 
 
 def counts_of_opt(
@@ -135,9 +149,11 @@ def more_when_falling(
         for count, flag in zip(counts["trained"], rises["trained"], strict=True)
     ]
     found = stats.compare(rows, _advantage, draws, seed)
+    mixed = np.random.default_rng(seed).permuted(rises["trained"], axis=1)
+    chance = float(_advantage(np.stack([counts["trained"], mixed], -1), 1).mean())
     return found | {
         "also": {"mann_whitney_p": float(max(p)), "count_ratio": _falling_mean(counts, rises) / 42.67},
-        "baseline": found["baseline"] | {"no difference": 0.5},
+        "baseline": found["baseline"] | {"groups at random": chance},
     }
 
 
@@ -158,8 +174,9 @@ def small_exponent(p: Mapping[str, np.ndarray], draws: int, seed: int) -> dict[s
     if "memorising" not in p:
         return NO_TWIN
     enough = {kind: int(np.isfinite(rows).sum()) for kind, rows in p.items()}
-    if min(enough[kind] for kind in ("trained", "untrained", "memorising")) < 20:
-        return f"Fewer than 20 monotone samples with an exponent: {_counted(enough)}."
+    different = {kind: _values(p[kind]) for kind in ("trained", "untrained", "memorising")}
+    if min(different.values()) < 20:
+        return f"Fewer than 20 different monotone samples with an exponent: {_counted(different)}."
     low, high = stats.bootstrap(p["trained"], p["memorising"], np.nanmean, draws, seed).interval()
     size = orders(10).double()
     also = {
@@ -168,7 +185,15 @@ def small_exponent(p: Mapping[str, np.ndarray], draws: int, seed: int) -> dict[s
         "toy_quadratic": abs(float(interactions.exponent(size**2)) - 2),
     }
     kept = {kind: rows for kind, rows in p.items() if enough[kind]}
-    return stats.compare(kept, np.nanmean, draws, seed) | {"also": also, "note": f"samples with p: {_counted(enough)}"}
+    missing = (
+        f"without p (falling, or order 1 not positive): {_counted({k: rows.size - enough[k] for k, rows in p.items()})}"
+    )
+    return stats.compare(kept, np.nanmean, draws, seed) | {"also": also, "note": missing}
+
+
+def _values(rows: np.ndarray) -> int:
+    """How many different samples have a value in at least one network."""
+    return int(np.isfinite(rows).any(0).sum())
 
 
 def _counted(numbers: Mapping[str, int]) -> str:
@@ -182,14 +207,14 @@ def bound_says_something(
 
     A kind without flags in `rises`, such as noise, which is hardly ever monotone, counts wherever the bound is defined.
     """
-    informative, enough = {}, {}
+    informative, enough, different = {}, {}, {}
     for kind, bound in bounds.items():
         value = array(bound.bound)
         kept = np.isfinite(value) & (rises[kind] == 1 if kind in rises else True)
         informative[kind] = np.where(kept, value < 2**n - 1, np.nan)
-        enough[kind] = int(kept.sum())
-    if min(enough["trained"], enough["untrained"]) < 20:
-        return f"Fewer than 20 monotone samples with a bound: {_counted(enough)}."
+        enough[kind], different[kind] = int(kept.sum()), _values(informative[kind])
+    if min(different["trained"], different["untrained"]) < 20:
+        return f"Fewer than 20 different monotone samples with a bound: {_counted(different)}."
     kept = np.isfinite(informative["trained"])
     own = bounds["trained"]
     holds = array(own.real)[kept] <= array(own.bound)[kept] + 1e-9
@@ -207,13 +232,15 @@ def bound_says_something(
     }
 
 
-def parity_exponent(outputs: Mapping[str, Tensor], other: float, draws: int, seed: int) -> dict[str, Any] | str:
-    """INT-11: median exponent of the parity network over all inputs with a positive order-1 mean."""
+def parity_exponent(
+    outputs: Mapping[str, Tensor], other: Mapping[str, float], draws: int, seed: int
+) -> dict[str, Any] | str:
+    """INT-11: median exponent of the parity network over its inputs with a positive order-1 mean; `other` stands beside it."""
     p = {kind: array(interactions.exponent(v)) for kind, v in outputs.items()}
     if not all(np.isfinite(rows).any(1).all() for rows in p.values()):
         return "A network has no input with a positive mean output of order 1."
     found = stats.compare(p, np.nanmedian, draws, seed)
-    return found | {"baseline": found["baseline"] | {"main game": other}} if np.isfinite(other) else found
+    return found | {"baseline": found["baseline"] | other}
 
 
 def matching_gap(outputs: Tensor, relative: bool) -> float:
@@ -271,6 +298,12 @@ def counts_by_size(dividends: Mapping[str, Sequence[Tensor]]) -> dict[str, np.nd
         kind: np.stack([array(interactions.salient(i, REGISTERED).sum(-1)) for i in by_size], -1)
         for kind, by_size in dividends.items()
     }
+
+
+def typical_exponent(outputs: Tensor, name: str) -> dict[str, float]:
+    """The statistic of INT-11 on another game, by its name: empty where no sample has an exponent."""
+    p = array(interactions.exponent(outputs))
+    return {name: float(np.nanmean(np.nanmedian(p, axis=1)))} if np.isfinite(p).any(1).all() else {}
 
 
 TRIPLES = torch.tensor([sum(1 << s for s in group) for group in itertools.combinations(range(9), 3)])
@@ -334,8 +367,10 @@ def planted_recovery(
         made = [planted(n, 6, noise, seed + s) for s in range(n - 8, games, 3)]
         outputs, terms, band = (torch.stack(parts) for parts in zip(*made, strict=True))
         plain = interactions.harsanyi(outputs)
-        none = torch.zeros(len(made), dtype=torch.float64)
-        rows["no fit"].append(torch.stack([support_f1(torch.cat([plain, 0 * plain], -1), terms), none, none + 1]))
+        none = torch.full((len(made),), torch.nan, dtype=torch.float64)
+        rows["no fit"].append(
+            torch.stack([support_f1(torch.cat([plain, 0 * plain], -1), terms), none, torch.ones_like(none)])
+        )
         for name, fit in (
             ("descent", interactions.fit_and_or(outputs, noise=noise)),
             ("this chapter's fit", interactions.fit_and_or(outputs, iterations, noise=noise, solver=solver)),
@@ -346,7 +381,13 @@ def planted_recovery(
         rows["pure noise"].append(torch.stack([none, none, fit.after / fit.before]))
     whole = {name: torch.cat(parts, -1) for name, parts in rows.items()}
     table = {
-        name: dict(zip(("F1", "correlation of the noise", "L1, after / before"), part.mean(-1).tolist(), strict=True))
+        name: {
+            column: value
+            for column, value in zip(
+                ("F1", "correlation of the noise", "L1, after / before"), part.mean(-1).tolist(), strict=True
+            )
+            if value == value  # what a row has none of is left out
+        }
         for name, part in whole.items()
     }
     f1 = stats.bootstrap(array(whole["this chapter's fit"][0]), draws=draws, seed=seed)
@@ -436,22 +477,22 @@ def scaling(
 ) -> dict[str, Any] | str:
     """INT-24: slope of log count on log n minus the exponent; counts (seeds, samples, len(sizes)), p (seeds, samples).
 
-    Samples without an exponent, and those with no salient term at some size, are left out. `bic_gain` compares an
-    exponential law of the mean log count with a power law, both with two parameters.
+    Samples without an exponent have no slope to compare. `bic_gain` compares an exponential law of the mean log count
+    over all samples with a power law, both with two parameters.
     """
     x, logs = np.log(sizes), {kind: np.log(np.maximum(count, 1)) for kind, count in counts.items()}
     centred = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
     excess = {kind: (log * centred).sum(-1) - p[kind] for kind, log in logs.items()}
-    enough = {kind: int(np.isfinite(rows).sum()) for kind, rows in excess.items()}
+    enough = {kind: _values(rows) for kind, rows in excess.items()}
     if min(enough["trained"], enough["untrained"]) < 5:
-        return f"Fewer than five samples with an exponent: {_counted(enough)}."
+        return f"Fewer than five different samples with an exponent: {_counted(enough)}."
     curve = logs["trained"].mean((0, 1))
     residuals = {name: _residual(at, curve) for name, at in (("power", x), ("exponential", np.array(sizes, float)))}
     gain = len(sizes) * np.log(residuals["exponential"] / residuals["power"])
     kinds = {kind: rows for kind, rows in excess.items() if enough[kind]}
     return stats.compare(kinds, np.nanmean, draws, seed) | {
         "also": {"bic_gain": float(gain)},
-        "note": f"samples with p: {_counted(enough)}",
+        "note": f"different samples with p: {_counted(enough)}",
     }
 
 
@@ -488,7 +529,7 @@ OUT_OF_REACH = {
 def alike_in_size(shares: Mapping[int, Mapping[str, np.ndarray]], draws: int, seed: int) -> dict[str, Any]:
     """INT-12: largest |log10| ratio of mean shares between part sizes; shares (seeds, samples) by size and kind."""
     sizes = sorted(shares)
-    together = np.stack([shares[size]["trained"] for size in sizes], -1)
+    together = np.stack([shares[size]["trained"].mean(0) for size in sizes], -1)[None]
 
     def spread(rows: np.ndarray, axis: int) -> np.ndarray:
         logs = np.log10(rows.mean(axis))

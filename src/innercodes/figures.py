@@ -127,17 +127,17 @@ def _bands(axes: Axes, x: np.ndarray, rows: np.ndarray, name: str) -> None:
 
 
 def noise_floor(floor: Tensor, strength: Tensor, share: float) -> Figure:
-    """Mean strength and mean rounding error of the interactions of each order (n + 1,), with a salience threshold."""
+    """Mean strength and mean rounding error of the interactions of order 1 to n, (n,) each, with a line at a share."""
     figure, axes = plt.subplots()
-    order = np.arange(1, len(floor))
+    order = np.arange(1, len(floor) + 1)
     for values, label, marker, style in (
         (strength, "interactions", "o", "trained"),
         (floor, "rounding errors", "s", "untrained"),
     ):
         # What is exactly 0 has no place on a log scale.
-        shown = torch.where(values[1:] > 1e-12 * strength.amax(), values[1:], torch.nan)
+        shown = torch.where(values > 1e-12 * strength.amax(), values, torch.nan)
         axes.plot(order, shown, label=label, marker=marker, ms=3, **LINES[style])
-    axes.axhline(share * float(strength[1:].amax()), ls=":", color=GREY)
+    axes.axhline(share * float(strength.amax()), ls=":", color=GREY)
     axes.set(xlabel="order |S|", ylabel="mean size", yscale="log", xticks=order)
     axes.legend()
     return figure

@@ -48,7 +48,15 @@ def panel(run: Run) -> dict[str, Run]:
 def variant(run: Run, dataset: str, model: str, **changes: Any) -> Run:
     """The same run on another game, with that game's recipe."""
     recipe = RECIPES.get(f"{dataset}/{model}", {})
-    values = {**run.values, "n_samples": run.panel_samples, **recipe, **changes, "dataset": dataset, "model": model}
+    values = {
+        **run.values,
+        "n_samples": run.panel_samples,
+        "mask_value": 0.0,
+        **recipe,
+        **changes,
+        "dataset": dataset,
+        "model": model,
+    }
     values["epochs"] = min(values["epochs"], run.epochs)
     return dataclasses.replace(run, values={**values, "weights": ""})
 
@@ -161,9 +169,9 @@ def answer(game: Game, network: nn.Module, sample: int) -> Tensor:
 
 
 def shuffled(values: Tensor, seed: int) -> Tensor:
-    """The same outputs in a random order of the masks, (..., 2^n): their values without their meaning."""
-    order = torch.randperm(values.shape[-1], generator=torch.Generator().manual_seed(seed))
-    return values[..., order.to(values.device)]
+    """The same outputs, each sample's in a random order of its own, (..., 2^n): their values without their meaning."""
+    order = torch.rand(values.shape, generator=torch.Generator().manual_seed(seed)).argsort(-1)
+    return values.gather(-1, order.to(values.device))
 
 
 def fits(outputs: Mapping[str, Tensor], run: Run, mode: str = "pq") -> dict[str, interactions.AndOr]:

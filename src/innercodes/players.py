@@ -190,14 +190,17 @@ def _motorbike(run: Run) -> Game:
 
 
 def _picks(run: Run, train: data.Data, test: data.Data, candidates: Tensor) -> tuple[data.Data, Tensor]:
-    """The training samples, and the indices into `test` of the samples to explain, both drawn from the first seed."""
+    """The training samples, and the indices into `test` of the samples to explain, both drawn from the first seed.
+
+    The samples stay in random order, so that the first few of them, which costly studies take, are a fair choice.
+    """
     generator = torch.Generator().manual_seed(run.seed)
     if run.n_samples > len(candidates):
         raise refusal(
             "n_samples", run.n_samples, f"at most {len(candidates)}, the samples of {run.dataset} with these players"
         )
     chosen = data.balanced(train.labels, run.train_size, generator)
-    picked = candidates[torch.randperm(len(candidates), generator=generator)[: run.n_samples]].sort().values
+    picked = candidates[torch.randperm(len(candidates), generator=generator)[: run.n_samples]]
     return data.Data(train.inputs[chosen].to(run.device), train.labels[chosen].to(run.device), train.classes), picked
 
 

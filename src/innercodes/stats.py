@@ -62,7 +62,10 @@ def bootstrap(
             (picks,), estimate, vectorized=True, n_resamples=draws, batch=100, method="percentile",
             rng=np.random.default_rng(seed),
         )  # fmt: skip
-        return Estimate(float(estimate(picks, 0)), result.bootstrap_distribution)
+    found = result.bootstrap_distribution
+    # With few values a draw can miss all of them. A handful of such draws says nothing; many say that there is no interval.
+    kept = found[np.isfinite(found)]
+    return Estimate(float(estimate(picks, 0)), kept if len(kept) >= 0.95 * len(found) else found)
 
 
 def compare(

@@ -16,7 +16,7 @@ from innercodes.players import Game
 
 
 def rounding(game: Game, network: nn.Module, samples: int) -> tuple[Tensor, Tensor]:
-    """Rounding noise of the interactions per order, and their own strength, mean over a few samples: (n + 1,) each.
+    """Rounding noise of the interactions of order 1 to n, and their own strength, mean over a few samples: (n,) each.
 
     The noise is the difference between interactions of the network as it is and of a copy that computes in float64.
     """
@@ -30,7 +30,7 @@ def rounding(game: Game, network: nn.Module, samples: int) -> tuple[Tensor, Tens
         dividends = interactions.harsanyi(double)
         floors.append(interactions.order_strength(interactions.harsanyi(single) - dividends))
         strengths.append(interactions.order_strength(dividends))
-    return torch.stack(floors).mean(0).cpu(), torch.stack(strengths).mean(0).cpu()
+    return torch.stack(floors).mean(0)[1:].cpu(), torch.stack(strengths).mean(0)[1:].cpu()
 
 
 def parity(run: Run) -> tuple[dict[str, Tensor], dict[str, list[float]]]:

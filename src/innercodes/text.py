@@ -187,7 +187,7 @@ def _classify(run: Run, train: Sentences, test: Sentences) -> Game:
             "n_samples", run.n_samples, f"at most {len(candidates)}, the sentences of {run.dataset} with these players"
         )
     order = torch.randperm(len(candidates), generator=generator)[: run.n_samples]
-    picked = [candidates[i] for i in order.sort().values]
+    picked = [candidates[i] for i in order]
     tokens = [test.tokens[i] for i in picked]
     players = [_draw(positions[i], run.n_players, generator) for i in picked]
     owners = [
@@ -309,7 +309,7 @@ def _find(text: str, words: Sequence[str]) -> tuple[tuple[int, int], ...]:
     places = re.finditer(r"\S+", text)
     spans = tuple(place.span() for word in words if (place := next((p for p in places if p.group() == word), None)))
     if len(spans) < len(words):
-        raise refusal("data_root", "player_words.json", f"a folder whose player words stand in sentence {text!r}")
+        raise refusal("data_root", "player_words.json", "a folder whose words all stand in their sentences, in order")
     return spans
 
 

@@ -87,6 +87,24 @@ def is_good(p: parameters.Parameter, value) -> bool:
     if p.name == "run":
         letters = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
         return bool(value) and value[0] in letters and set(value) <= letters | {".", "-"} and "--" not in value
+    small = set("abcdefghijklmnopqrstuvwxyz0123456789")
+    if p.name == "model":
+        library, slash, name = value.partition("/")
+        if not slash:
+            return bool(value) and set(value) <= small
+        known = small | set("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+        return (
+            library in ("timm", "transformers")
+            and name[:1] in known
+            and name != ""
+            and set(name) <= known | set("_./-")
+        )
+    if p.name == "panel":
+        words = [word.split("/") for word in value.split(" ")]
+        return value == "none" or all(
+            len(word) == 2 and word[0] and word[1] and set(word[0]) <= small | {"_"} and set(word[1]) <= small
+            for word in words
+        )
     return value.strip() != "" and value.isprintable()
 
 
