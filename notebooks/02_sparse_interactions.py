@@ -594,7 +594,7 @@ kept["random terms"] = explained_by(
 )
 results.take(
     "INT-3",
-    joint.get("INT-3") or stats.compare(kept, np.nanmedian, bootstrap, seed),
+    joint.get("INT-3") or stats.compare(kept, stats.nanmedian, bootstrap, seed),
 )
 
 # %%

@@ -239,7 +239,7 @@ def parity_exponent(
     p = {kind: array(interactions.exponent(v)) for kind, v in outputs.items()}
     if not all(np.isfinite(rows).any(1).all() for rows in p.values()):
         return "A network has no input with a positive mean output of order 1."
-    found = stats.compare(p, np.nanmedian, draws, seed)
+    found = stats.compare(p, stats.nanmedian, draws, seed)
     return found | {"baseline": found["baseline"] | other}
 
 

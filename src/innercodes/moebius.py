@@ -90,13 +90,18 @@ def _sweeps(source: np.ndarray, result: np.ndarray, n: int, sign: int, up: bool)
 
 @contextlib.contextmanager
 def torch_threads() -> Iterator[None]:
-    """Let numba use as many threads as torch does, as far as it has them, and give them back."""
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+    """Let numba use as many threads as torch does, as far as it has them, and leave both as they were.
+
+    numba starts all its threads at its first parallel kernel and tells OpenMP so; torch, which shares OpenMP with it, would
+    go on with that number.
+    """
+    before, threads = numba.get_num_threads(), torch.get_num_threads()
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     try:
         yield
     finally:
         numba.set_num_threads(before)
+        torch.set_num_threads(threads)
 
 
 def _compiled(**options: bool) -> Callable[[Callable], Callable]:

@@ -1,5 +1,8 @@
 """The AND-OR fit: its two solvers against the linear programme's exact optimum, against each other and on planted games."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -139,3 +142,11 @@ def test_bad_outputs_are_refused():
         fit_and_or(torch.zeros(6))
     with pytest.raises(ValueError, match="NaN or infinity"):
         fit_and_or(torch.tensor([0.0, torch.nan]))
+
+
+def test_torch_keeps_its_threads():
+    """numba's first parallel kernel sets OpenMP's number of threads, which torch would take over."""
+    code = "import torch; torch.set_num_threads(1); from innercodes.and_or import fit_and_or; fit_and_or(torch.randn(2, 8), 2); "
+    code += "fit_and_or(torch.randn(2, 8), 2, solver='admm'); print(torch.get_num_threads())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "1"

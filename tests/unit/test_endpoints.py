@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -227,3 +228,13 @@ def test_part_sizes_are_compared_on_a_log_scale():
     }
     found = endpoints.alike_in_size(shares, 100, 0)
     assert found["value"] == pytest.approx(math.log10(4)) and found["also"]["share_against_twin"] == pytest.approx(0.5)
+
+
+def test_the_median_without_nan_is_numpys():
+    rows = np.random.default_rng(0).normal(size=(3, 4, 11))
+    rows[rows > 0.4] = np.nan
+    rows[1, 2] = np.nan
+    for axis in (0, 1, 2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            np.testing.assert_array_equal(stats.nanmedian(rows, axis), np.nanmedian(rows, axis))
