@@ -95,7 +95,8 @@ def torch_threads() -> Iterator[None]:
     numba starts all its threads at its first parallel kernel and tells OpenMP so; torch, which shares OpenMP with it, would
     go on with that number.
     """
-    before, threads = numba.get_num_threads(), torch.get_num_threads()
+    # In this order: asking numba already starts its threads.
+    threads, before = torch.get_num_threads(), numba.get_num_threads()
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     try:
         yield
