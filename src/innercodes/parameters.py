@@ -211,7 +211,7 @@ CHAPTERS: dict[str, tuple[Parameter, ...]] = {
         ),
         Parameter("panel_samples", int, 32, "Samples of each game of the panel.", "samples", low=2, high=10_000),
         Parameter("fine_players", int, 14, "Finest split of a digit in the count of interactions.", low=12, high=20),
-        Parameter("fine_samples", int, 12, "Digits that are split so; 0: leave this out.", "samples", low=0, high=1000),
+        Parameter("fine_samples", int, 24, "Digits that are split so; 0: leave this out.", "samples", low=0, high=1000),
         Parameter("all_part_sizes", bool, True, "Compare MNIST parts of 3, 5 and 7 pixels."),
         Parameter("attack_size", float, 0.3, "Half-width of the box of the attack, in input units.", low=0, high=100),
         Parameter("attack_steps", int, 20, "Steps of the attack.", "steps", low=1, high=10_000),

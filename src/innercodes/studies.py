@@ -146,7 +146,7 @@ def sampled(fine: Fine, run: Run) -> Sampled:
     twenty regions and, at the quick scale, sentences of twenty words, with `sampled_masks` masks each.
     """
     exact, estimated, fits = [], [], []
-    for s in range(len(fine.game.inputs)):
+    for s in range(min(12, len(fine.game.inputs))):
         dividends = fine.dividends["trained"][fine.sizes.index(12)][0, s].cpu()
         masks = sampling.sample_masks(12, 1024, run.seed + s)
         outputs = interactions.reconstruct(dividends)[_numbers(masks)]
@@ -182,7 +182,7 @@ def _summary(fits: list[sampling.SparseGame]) -> dict[str, float]:
 
 def _beyond(fine: Fine, run: Run):
     digits = run if run.dataset == "mnist3" else games.variant(run, "digits", "cnn", n_samples=run.fine_samples)
-    yield "20 regions", ink_game(digits, 20, min(4, run.fine_samples))[0], fine.networks["trained"][0]
+    yield "20 regions", ink_game(digits, 20, 4)[0], fine.networks["trained"][0]
     if run.preset == "quick" and "docstrings/lstm" in games.panel(run):
         words = games.variant(run, "docstrings", "lstm", n_players=20, n_samples=4)
         game = players.build(words)
