@@ -449,10 +449,9 @@ plots.show(
 # it counts: AND interactions explain one, OR interactions the other. A little noise may be taken away too:
 #
 # $$ u = u_\text{and} + u_\text{or} + \epsilon, \qquad
-# \min_{u_\text{and},\, \epsilon} \lVert I_\text{and} \rVert_1 + \lVert I_\text{or} \rVert_1, \qquad
-# |\epsilon(S)| \le 0.04\, |u(N)| $$ (eq-and-or)
+# \min_{u_\text{and},\, \epsilon} \lVert I_\text{and} \rVert_1 + \lVert I_\text{or} \rVert_1 $$ (eq-and-or)
 #
-# Here $u(S) = v(S) - v(\varnothing)$. Many splits explain the same outputs; the smallest sum of strengths is wanted.
+# Here $u(S) = v(S) - v(\varnothing)$, and the noise stays small: $|\epsilon(S)| \le 0.04\, |u(N)|$. Many splits explain the same outputs; the smallest sum of strengths is wanted.
 #
 # This is a convex problem, but a stiff one. The authors walk downhill with sub-gradients, 10,000 steps and more. We do that
 # as well (`solver="sgd"`), and beside it use the alternating direction method of multipliers {cite:p}`boyd2011`
