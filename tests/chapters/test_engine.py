@@ -170,7 +170,8 @@ def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
     from innercodes import models
 
     torch.save(models.load("mlp5", 5).state_dict(), weights)
-    tiny = f"'weights={weights}' n_samples=6 epochs=1 n_seeds=1 bootstrap=100"
+    small = " ".join(f"{name}={value}" for name, value in {**TINY[CHAPTER], "n_seeds": 1}.items())
+    tiny = f"'weights={weights}' {small}"
     done = engine(checkout, "record", "--chapter", CHAPTER, "--params", tiny)
     assert done.returncode == 0, done.stderr
     target = checkout / "results" / "quick" / f"{CHAPTER}--default.json"
