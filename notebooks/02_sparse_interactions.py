@@ -480,6 +480,7 @@ results.judge("INT-19", **found)
 #
 # The last column is a warning. Pure noise has nothing to find, and the fit makes its strengths smaller all the same. A smaller
 # sum is no evidence of structure. Only a comparison is, with twins that get the same fit.
+#
 # ### The split on the network
 #
 # Now all kinds of networks, with the same settings.
@@ -546,6 +547,7 @@ results.take(
 # There *is* a difference: 5 % of the terms are salient in the trained network, 9 % in the untrained and 11 % in the memorising
 # one. We had asked for at most half the share of the sparser twin; it is 0.56, and the interval begins above 0.5. Close, and not
 # there.
+#
 # ### Are interactions of many inputs weak?
 #
 # The paper's first condition: no interactions of high order. Its Figure 4 shows the strengths of each order.
@@ -573,6 +575,7 @@ plots.show(
 # For tic-tac-toe the opposite is true. In the trained network the strength *grows* with the order, after a dip; in the
 # untrained one it falls.
 # A board is a small world where one square decides. Where a rule is that sharp, high orders may be what it takes.
+#
 # ### Do the strongest few explain everything?
 #
 # Keep only the strongest interactions of a sample, forget the others, and rebuild all masked outputs. How much of their
@@ -731,6 +734,7 @@ if all(np.isfinite(p[kind]).any() for kind in networks):
 #
 # One caution: the three networks are monotone on different boards. The trained one is so on boards that x has won alone, the twins
 # on others too.
+#
 # ### Do samples that fall somewhere have more salient terms?
 #
 # The paper counts salient AND interactions after the noise is taken away, in both groups. ("Groups at random" below means the
@@ -767,6 +771,7 @@ results.take(
 # %% [markdown]
 # One caution. Of the boards that x has not won none is monotone, so "falling" is in large part the class of the board, and boards of
 # the two classes have different numbers of filled squares.
+#
 # ## The bound
 #
 # From the three conditions the paper proves an upper bound on the number of salient interactions. In short: write the sum
@@ -795,6 +800,7 @@ results.judge(
 # On real networks the premise need not hold: the interaction of all $n$ inputs may differ from 0. (On most boards it is 0, since
 # a blank square is a dummy.) So two questions. Is the count below the bound? And does the bound say anything, that is, is it
 # below $2^n - 1$, the number of interactions there are?
+
 # %%
 bounds = {
     kind: interactions.salience_bound(outputs)
@@ -836,6 +842,7 @@ if np.isfinite(p["trained"]).any():
 # the network says anything, so that "below 511" is an easy test on boards with few filled squares. And look at the last
 # baseline: for the typical sample the bound *equals* Markov's inequality, "no more than $1/\tau$ times the sum of all strengths",
 # which holds for any list of numbers. The theorem adds the rate, not a smaller number.
+#
 # ### A network that breaks the conditions
 #
 # The parity of ten bits needs all of them at once. The networks here were trained until they had every one right; their
@@ -907,6 +914,7 @@ table = pd.DataFrame({
     "players": figures.names(interactions.coalitions(game.n), names),
     "kind": np.where(interactions.salient(first, salience), "salient", "not salient"),
 })[1:]  # fmt: skip
+table = table.iloc[table["interaction"].abs().argsort()[::-1][:1000]]
 explorer = px.scatter(
     table, "order", "interaction", "kind", hover_data={"players": True, "order": False},
     color_discrete_map={"salient": plots.PALETTE[0], "not salient": plots.PALETTE[5]},
@@ -920,9 +928,9 @@ explorer.update_layout(
 plots.show(
     explorer,
     name="explorer",
-    alt="Every interaction of one sample against its order, with a little sideways scatter. "
-    "The salient ones are marked.",
-    caption=f"All interactions of one sample ({dataset}, {model}) by order. Point at a dot to "
+    alt=f"The {len(table)} strongest interactions of one sample against their order, with a little "
+    "sideways scatter. The salient ones are marked.",
+    caption=f"The {len(table)} strongest interactions of one sample ({dataset}, {model}) by order. Point at a dot to "
     "see which players it joins. Dots are scattered sideways so that they do not hide each other.",
 )
 
@@ -974,6 +982,7 @@ if panel:
 # terms are salient and the picture is mixed. And the LSTM goes the other way: the untrained one is the sparsest.
 #
 # So sparsity after training is common here, not universal, and it depends on the game.
+
 # %% tags=["hide-input"]
 if show_examples and "digits/cnn" in others:
     plots.show(
@@ -1019,11 +1028,13 @@ if fine:
 #
 # So for these digits and this small CNN, the number of salient interactions does not follow the rate of the headline. How
 # much of that is due to cutting a picture so finely is open: fourteen regions of an 8 × 8 digit have two or three pixels each.
+#
 # ### Too many masks to try them all
 #
 # Each further input doubles the work. Beyond 20 or so inputs, with a network of any size, the $2^n$ outputs are out of reach. Then
 # interactions can be estimated: draw some masks, and fit a sparse linear model whose features are the ANDs of up to three inputs.
 # We check it where all outputs are known, and use it where they were not computed.
+
 # %%
 if fine:
     estimate = studies.sampled(fine, settings)
@@ -1049,6 +1060,7 @@ if fine:
 # This is the trained network alone, and the masks are spread evenly over the orders, so do not compare it with INT-3. It says that
 # a short list which imitates this network can exist where the exact expansion is long. Whether an untrained network has one too
 # is a good exercise.
+#
 # ### What does an attack change?
 #
 # The paper hopes that interactions say something about robustness. A direct test: attack the inputs (PGD, a box of half-width
@@ -1080,6 +1092,7 @@ if attacked:
 # squares, which then can interact. The untrained network, attacked by its own gradients, moves further still.
 #
 # And the second half of the claim fails. The memorising network has *less* of its strength in high orders than the trained one, not more.
+#
 # ### Does the size of the parts matter?
 #
 # The paper compares parts of 3, 5 and 7 pixels on handwritten digits. This needs larger pictures than the embedded ones.

@@ -84,7 +84,9 @@ def curves(rows: Mapping[str, np.ndarray], line: float) -> Figure:
 
 def _curves(axes: Axes, rows: Mapping[str, np.ndarray], line: float) -> None:
     for name, values in rows.items():
-        x = np.arange(1, values.shape[-1] + 1)
+        # On a log axis some hundred points draw the same curve as thousands.
+        x = np.unique(np.geomspace(1, values.shape[-1], 200).round().astype(int))
+        values = values[:, x - 1]
         axes.plot(x, values.mean(0), label=name, **LINES[name])
         axes.fill_between(x, values.min(0), values.max(0), color=LINES[name]["color"], alpha=0.25, linewidth=0)
     axes.axhline(line, ls=":", color=GREY)
@@ -210,7 +212,8 @@ def growth(counts: Mapping[str, np.ndarray], sizes: Sequence[int]) -> Figure:
 def sampled(exact: np.ndarray, estimated: np.ndarray) -> Figure:
     """Estimated against exact interactions."""
     figure, axes = plt.subplots(figsize=(4, 3.8))
-    axes.scatter(exact, estimated, s=8, alpha=0.35, linewidth=0, color=plots.PALETTE[0])
+    # Thousands of dots: as one picture, not as thousands of shapes.
+    axes.scatter(exact, estimated, s=8, alpha=0.35, linewidth=0, color=plots.PALETTE[0], rasterized=True)
     ends = [min(exact.min(), estimated.min()), max(exact.max(), estimated.max())]
     axes.plot(ends, ends, color=GREY, lw=1)
     axes.set(xlabel="exact interaction", ylabel="estimated from samples")

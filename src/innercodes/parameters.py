@@ -139,89 +139,88 @@ COMMON = (
 
 PANEL = "tictactoe/resmlp5 digits/cnn digits/resnet8 breast_cancer/mlp5 wine/mlp5 docstrings/lstm"
 
-CHAPTERS: dict[str, tuple[Parameter, ...]] = {
-    "02_sparse_interactions": (
-        *COMMON,
-        Parameter(
-            "dataset",
-            str,
-            "tictactoe",
-            "The game's data.",
-            choices=(
-                *("tictactoe", "digits", "breast_cancer", "wine", "parity", "docstrings"),
-                *("mnist3", "imagenette", "adult", "sst2", "tinystories", "squad", "motorbike"),
-            ),
+CHAPTERS: dict[str, tuple[Parameter, ...]] = {}
+
+# A statement for each chapter: a run of one does not depend on the parameters of another (provenance.source_hash).
+CHAPTERS["02_sparse_interactions"] = (
+    *COMMON,
+    Parameter(
+        "dataset",
+        str,
+        "tictactoe",
+        "The game's data.",
+        choices=(
+            *("tictactoe", "digits", "breast_cancer", "wine", "parity", "docstrings"),
+            *("mnist3", "imagenette", "adult", "sst2", "tinystories", "squad", "motorbike"),
         ),
-        Parameter(
-            "model",
-            str,
-            "mlp5",
-            "The network; timm/NAME and transformers/NAME take any network of these libraries.",
-            pattern=r"[a-z0-9]+|(timm|transformers)/[A-Za-z0-9][A-Za-z0-9_./-]*",
-            words="a network of innercodes.models, timm/NAME or transformers/NAME",
-        ),
-        Parameter(
-            "n_players",
-            int,
-            9,
-            "Input variables that can be masked: squares, parts, columns or words; a sample has 2^n masked outputs.",
-            low=2,
-            high=40,
-            # float64 outputs and dividends of four kinds of networks for every seed, and two such arrays to work in.
-            memory=lambda values: 10 * 8 * values["n_seeds"] * values["n_samples"] * 2.0 ** values["n_players"],
-        ),
-        Parameter("part_size", int, 3, "Side of a part of an MNIST digit: 3, 5 or 7.", "pixels", low=3, high=7),
-        Parameter(
-            "n_samples", int, 958, "Samples whose masked outputs are all computed.", "samples", low=2, high=100_000
-        ),
-        Parameter("train_size", int, 958, "Training samples; tic-tac-toe has 958.", "samples", low=16, high=100_000),
-        Parameter("epochs", int, 1000, "Passes over the training samples.", "passes", low=1, high=100_000),
-        Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
-        Parameter(
-            "mask_passes", int, 20, "Passes in which a language model's mask embedding is learned.", low=1, high=10_000
-        ),
-        Parameter(
-            "mask_learning_rate",
-            float,
-            0.001,
-            "Learning rate of that embedding; the paper's is 0.001.",
-            low=1e-8,
-            high=10,
-        ),
-        Parameter("mask_value", float, 0.0, "What a masked variable is replaced by.", low=-1e6, high=1e6),
-        Parameter(
-            "salience",
-            float,
-            0.05,
-            "Share of the strongest that the pictures call salient; claims are judged at 0.05.",
-            low=0,
-            high=1,
-        ),
-        Parameter("fit_samples", int, 200, "Samples whose outputs are split into AND and OR.", low=2, high=100_000),
-        Parameter("fit_solver", str, "admm", "Solver of the AND-OR fit; sgd is the authors'.", choices=("admm", "sgd")),
-        Parameter("fit_iterations", int, 1000, "Iterations of the AND-OR fit.", low=1, high=10_000_000),
-        Parameter("noise_band", float, 0.04, "Largest noise the fit removes, share of v(N) - v(∅).", low=0, high=1),
-        Parameter(
-            "panel",
-            str,
-            PANEL,
-            "More games to compare, as dataset/network words; none: no more.",
-            pattern=r"none|[a-z0-9_]+/[a-z0-9]+( [a-z0-9_]+/[a-z0-9]+)*",
-            words="none, or words such as digits/cnn with blanks between them",
-        ),
-        Parameter("panel_samples", int, 32, "Samples of each game of the panel.", "samples", low=2, high=10_000),
-        Parameter("fine_players", int, 14, "Finest split of a digit in the count of interactions.", low=12, high=20),
-        Parameter("fine_samples", int, 24, "Digits that are split so; 0: leave this out.", "samples", low=0, high=1000),
-        Parameter("all_part_sizes", bool, True, "Compare MNIST parts of 3, 5 and 7 pixels."),
-        Parameter("attack_size", float, 0.3, "Half-width of the box of the attack, in input units.", low=0, high=100),
-        Parameter("attack_steps", int, 20, "Steps of the attack.", "steps", low=1, high=10_000),
-        Parameter("attack_samples", int, 200, "Samples that are attacked.", "samples", low=2, high=100_000),
-        Parameter("planted", int, 50, "Planted games on which the fit is checked.", "games", low=3, high=10_000),
-        Parameter("sampled_masks", int, 4000, "Masks drawn where 2^n are too many.", "masks", low=100, high=10_000_000),
-        Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
-        Parameter("show_examples", bool, True, "Draw samples; always off when the data come from data_root."),
     ),
-}
+    Parameter(
+        "model",
+        str,
+        "mlp5",
+        "The network; timm/NAME and transformers/NAME take any network of these libraries.",
+        pattern=r"[a-z0-9]+|(timm|transformers)/[A-Za-z0-9][A-Za-z0-9_./-]*",
+        words="a network of innercodes.models, timm/NAME or transformers/NAME",
+    ),
+    Parameter(
+        "n_players",
+        int,
+        9,
+        "Input variables that can be masked: squares, parts, columns or words; a sample has 2^n masked outputs.",
+        low=2,
+        high=40,
+        # float64 outputs and dividends of four kinds of networks for every seed, and two such arrays to work in.
+        memory=lambda values: 10 * 8 * values["n_seeds"] * values["n_samples"] * 2.0 ** values["n_players"],
+    ),
+    Parameter("part_size", int, 3, "Side of a part of an MNIST digit: 3, 5 or 7.", "pixels", low=3, high=7),
+    Parameter("n_samples", int, 958, "Samples whose masked outputs are all computed.", "samples", low=2, high=100_000),
+    Parameter("train_size", int, 958, "Training samples; tic-tac-toe has 958.", "samples", low=16, high=100_000),
+    Parameter("epochs", int, 1000, "Passes over the training samples.", "passes", low=1, high=100_000),
+    Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
+    Parameter(
+        "mask_passes", int, 20, "Passes in which a language model's mask embedding is learned.", low=1, high=10_000
+    ),
+    Parameter(
+        "mask_learning_rate",
+        float,
+        0.001,
+        "Learning rate of that embedding; the paper's is 0.001.",
+        low=1e-8,
+        high=10,
+    ),
+    Parameter("mask_value", float, 0.0, "What a masked variable is replaced by.", low=-1e6, high=1e6),
+    Parameter(
+        "salience",
+        float,
+        0.05,
+        "Share of the strongest that the pictures call salient; claims are judged at 0.05.",
+        low=0,
+        high=1,
+    ),
+    Parameter("fit_samples", int, 200, "Samples whose outputs are split into AND and OR.", low=2, high=100_000),
+    Parameter("fit_solver", str, "admm", "Solver of the AND-OR fit; sgd is the authors'.", choices=("admm", "sgd")),
+    Parameter("fit_iterations", int, 1000, "Iterations of the AND-OR fit.", low=1, high=10_000_000),
+    Parameter("noise_band", float, 0.04, "Largest noise the fit removes, share of v(N) - v(∅).", low=0, high=1),
+    Parameter(
+        "panel",
+        str,
+        PANEL,
+        "More games to compare, as dataset/network words; none: no more.",
+        pattern=r"none|[a-z0-9_]+/[a-z0-9]+( [a-z0-9_]+/[a-z0-9]+)*",
+        words="none, or words such as digits/cnn with blanks between them",
+    ),
+    Parameter("panel_samples", int, 32, "Samples of each game of the panel.", "samples", low=2, high=10_000),
+    Parameter("fine_players", int, 14, "Finest split of a digit in the count of interactions.", low=12, high=20),
+    Parameter("fine_samples", int, 24, "Digits that are split so; 0: leave this out.", "samples", low=0, high=1000),
+    Parameter("all_part_sizes", bool, True, "Compare MNIST parts of 3, 5 and 7 pixels."),
+    Parameter("attack_size", float, 0.3, "Half-width of the box of the attack, in input units.", low=0, high=100),
+    Parameter("attack_steps", int, 20, "Steps of the attack.", "steps", low=1, high=10_000),
+    Parameter("attack_samples", int, 200, "Samples that are attacked.", "samples", low=2, high=100_000),
+    Parameter("planted", int, 50, "Planted games on which the fit is checked.", "games", low=3, high=10_000),
+    Parameter("sampled_masks", int, 4000, "Masks drawn where 2^n are too many.", "masks", low=100, high=10_000_000),
+    Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
+    Parameter("show_examples", bool, True, "Draw samples; only those of embedded data are ever drawn."),
+)
 
 
 @dataclass(frozen=True)

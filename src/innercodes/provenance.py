@@ -49,9 +49,71 @@ def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
 
 
 def source_hash(chapter: str, root: Path = ROOT) -> str:
-    """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and the modules it imports."""
-    texts = [*code_cells(chapter, root), *(path.read_text(encoding="utf-8") for path in modules_of(chapter, root))]
-    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+    """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and what they reach.
+
+    Reached is every statement at the top of an imported module that binds a name which reached code mentions, as an identifier,
+    an attribute or a string (for `getattr` and tables). So the hash may cover too much, never too little; a new function
+    beside the used ones does not change it. Statements that bind no name always count, docstrings of modules never.
+    """
+    cells = code_cells(chapter, root)
+    bound: dict[str, list[tuple[str, ast.stmt]]] = {}
+    waiting = [name for cell in cells for name in _mentioned(ast.parse(cell))]
+    for path in modules_of(chapter, root):
+        text = path.read_text(encoding="utf-8")
+        for statement in ast.parse(text).body:
+            names = _bound(statement)
+            for name in names:
+                bound.setdefault(name, []).append((_lines(text, statement), statement))
+            if not names and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                bound.setdefault("", []).append((_lines(text, statement), statement))
+    waiting.append("")
+    seen, reached = set(), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        for text, statement in bound.get(name, ()):
+            reached.add(text)
+            waiting.extend(_mentioned(statement))
+    return hashlib.sha256("\0".join([*cells, *sorted(reached)]).encode()).hexdigest()[:16]
+
+
+def _mentioned(tree: ast.AST) -> set[str]:
+    """Every identifier, attribute, imported name and string in a piece of code."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias):
+            found |= {node.name.rpartition(".")[2], node.asname or ""}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found.add(node.value)
+    return found - {""}
+
+
+def _bound(statement: ast.stmt) -> set[str]:
+    """The names that a statement at the top of a module binds; for an entry `TABLE["key"] = ...` its key."""
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
+    targets = getattr(statement, "targets", [getattr(statement, "target", None)])
+    found = set()
+    for target in targets:
+        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+            found.add(target.slice.value)
+        elif target is not None:
+            found |= {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
+    return found
+
+
+def _lines(text: str, statement: ast.stmt) -> str:
+    """A statement as it is written, decorators included."""
+    first = min([statement.lineno, *(d.lineno for d in getattr(statement, "decorator_list", ()))])
+    return "\n".join(text.split("\n")[first - 1 : statement.end_lineno])
 
 
 def lock_hash(root: Path = ROOT) -> str:

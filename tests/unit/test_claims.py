@@ -1,5 +1,6 @@
 """Claims files, verdicts, intervals and the results file."""
 
+import contextlib
 import json
 import math
 import shutil
@@ -271,6 +272,15 @@ def test_compare_is_what_judge_takes():
     assert found["twin"].value == pytest.approx(gap)
 
 
+@contextlib.contextmanager
+def changed(path, edit):
+    old = path.read_text()
+    path.write_text(edit(old))
+    assert path.read_text() != old, path.name
+    yield
+    path.write_text(old)
+
+
 def copy_sources(tmp_path):
     for part in ("notebooks", "src"):
         shutil.copytree(
@@ -287,14 +297,24 @@ def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
     text = chapter.read_text()
     chapter.write_text(text.replace("# # Sparse interactions", "# # Sparse interactions, told anew"))
     assert provenance.source_hash(CHAPTER, root) == before
-    site = root / "src" / "innercodes" / "site.py"
-    site.write_text(site.read_text() + "\n# changed\n")
-    assert provenance.source_hash(CHAPTER, root) == before
-    for name in ("interactions", "tables", "parameters", "_compat"):
-        module = root / "src" / "innercodes" / f"{name}.py"
-        old = module.read_text()
-        module.write_text(old + "\n# changed\n")
-        assert provenance.source_hash(CHAPTER, root) != before, name
-        module.write_text(old)
+    package = root / "src" / "innercodes"
+    for name, added in (
+        ("site", "\nx = 1\n"),  # not imported
+        ("interactions", "\n\ndef nobody_calls_this():\n    return 1\n"),
+        ("parameters", '\nCHAPTERS["99_another"] = ()\n'),
+        ("games", "\n# a comment\n"),
+    ):
+        with changed(package / f"{name}.py", lambda text, added=added: text + added):
+            assert provenance.source_hash(CHAPTER, root) == before, name
+    for name, old, new in (
+        ("moebius", "in_place: bool", "in_place: int"),  # reached through interactions and coalitions
+        ("tables", "def table(", "@staticmethod\ndef table("),
+        ("parameters", "958", "957"),  # a value in the chapter's own entry
+        ("text", "def sst2(", "def sst2(more=0, *"),  # reached by its name as a string alone
+        ("claims", '"""\n\nimport', '"""\n\nprint("at import")\nimport'),  # binds no name
+        ("_compat", "\nrepair_pyclustering()", "\nrepair_pyclustering() or None"),
+    ):
+        with changed(package / f"{name}.py", lambda text, old=old, new=new: text.replace(old, new, 1)):
+            assert provenance.source_hash(CHAPTER, root) != before, name
     chapter.write_text(text.replace("results.write()", "results.write()  # changed"))
     assert provenance.source_hash(CHAPTER, root) != before
