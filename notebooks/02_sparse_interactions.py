@@ -612,7 +612,7 @@ pd.Series(
 # %% tags=["hide-input"]
 parts = np.geomspace(1 / (2**game.n - 1), 1, 24)
 curves = {
-    kind: [np.median(explained_by(kind, part), axis=-1).mean() for part in parts]
+    kind: [stats.nanmedian(explained_by(kind, part), -1).mean() for part in parts]
     for kind in effects
 }
 plots.show(
@@ -621,7 +621,7 @@ plots.show(
     alt="Explained variance of all masked outputs against the share of interactions kept. At the "
     "dotted line: "
     + ", ".join(
-        f"{kind} {np.median(kept[kind], axis=-1).mean():.2g}" for kind in effects
+        f"{kind} {stats.nanmedian(kept[kind], -1).mean():.2g}" for kind in effects
     )
     + ". All end at one when every interaction is kept.",
     caption=f"How much of all {2**game.n} outputs ({dataset}, {model}) do the strongest "

@@ -343,7 +343,7 @@ class Results:
             "parameters": dict(self.run.values),
             "provenance": provenance.of_run(self.run, self._code, self._started, time.perf_counter() - self._clock),
             "claims": self.rows(),
-            "metrics": self.metrics,
+            "metrics": _finite(self.metrics),
         }
         path = Path(self.run.out_dir).expanduser() / "results.json"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -457,6 +457,15 @@ def record_table(
 def verdict_badge(verdict: str) -> Html:
     """A verdict as a word, with a class for its colour."""
     return Html(f"<span class='ic-verdict ic-{verdict.replace(' ', '-')}'>{verdict}</span>")
+
+
+def _finite(values: Any) -> Any:
+    """Numbers that JSON does not know (a median of nothing, say) as null: the last cell must not lose a run to one of them."""
+    if isinstance(values, Mapping):
+        return {name: _finite(value) for name, value in values.items()}
+    if isinstance(values, list | tuple):
+        return [_finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -261,7 +261,8 @@ def explained_after_fit(outputs: Mapping[str, Tensor], fits: Mapping[str, AndOr]
         ors = kept_or.sum(-1, keepdim=True) - interactions.reconstruct(kept_or).flip(-1)
         residual = (v - interactions.reconstruct(kept_and) - ors).square().sum(-1)
         total = (v - v.mean(-1, keepdim=True)).square().sum(-1)
-        found[kind] = float((1 - residual / total).median(-1).values.mean())
+        # A sample whose outputs are all alike has no variance to explain.
+        found[kind] = float(stats.nanmedian(array(1 - residual / total), -1).mean())
     return found
 
 

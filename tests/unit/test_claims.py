@@ -172,12 +172,19 @@ def test_the_results_file_follows_the_contract(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["results.json"]
 
 
+def test_a_number_that_json_does_not_know_is_null_and_not_the_end_of_the_run(tmp_path):
+    results = new_results(tmp_path)
+    results.metrics["nested"] = {"medians": [1.0, math.inf, np.float64("nan")], "kind": "x"}
+    content = json.loads(results.write().read_text())
+    assert content["metrics"]["nested"] == {"medians": [1.0, None, None], "kind": "x"}
+
+
 def test_a_write_that_fails_leaves_the_old_file(tmp_path):
     results = new_results(tmp_path)
     path = results.write()
     before = path.read_text()
-    results.metrics["bad"] = math.nan
-    with pytest.raises(ValueError):
+    results.metrics["bad"] = object()
+    with pytest.raises(TypeError):
         results.write()
     assert path.read_text() == before and [p.name for p in path.parent.iterdir()] == ["results.json"]
 
