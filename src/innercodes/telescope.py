@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from scipy.linalg import eigvalsh
 from scipy.stats import gaussian_kde
 from torch import Tensor
 from tqdm.auto import tqdm
@@ -304,6 +305,34 @@ def density(units: Tensor, grid: int | tuple[int, int]) -> Tensor:
         raise ValueError("units: all lie on one line of the map, so they have no density on it")
     every = positions(torch.arange(m * n), grid).double()
     return 100 * torch.from_numpy(gaussian_kde(at.T.numpy())(every.T.numpy())).view(m, n)
+
+
+def explained_variance(codes: Tensor, axes: int = 30) -> Tensor:
+    """Share of the variance of codes (N, D) along each of the first principal axes, float64 (axes,), exact (Figure 3).
+
+    Axes beyond the rank explain 0. Raises ValueError for codes that are all alike.
+    """
+    products = _products(codes)
+    size, total = len(products), float(products.trace())
+    kept = min(axes, size)
+    values = eigvalsh(products.numpy(), subset_by_index=[size - kept, size - 1], overwrite_a=True)[::-1].clip(min=0)
+    found = torch.zeros(axes, dtype=torch.float64)
+    found[:kept] = torch.from_numpy(values / total)
+    return found
+
+
+def participation_ratio(codes: Tensor) -> float:
+    """Effective number of dimensions of codes (N, D): squared sum of the variances over the sum of their squares, 1 to D."""
+    products = _products(codes)
+    return float(products.trace() ** 2 / products.square().sum())
+
+
+def _products(codes: Tensor) -> Tensor:
+    """The smaller of the two matrices of products of centred codes, float64 on the CPU: both have the same eigenvalues."""
+    if codes.ndim != 2 or len(codes) < 2 or bool((codes == codes[:1]).all()):
+        raise ValueError(f"codes: shape {tuple(codes.shape)}, must be (N, D) with at least two that differ")
+    codes = codes - codes.mean(0)
+    return (codes.T @ codes if codes.shape[0] >= codes.shape[1] else codes @ codes.T).double().cpu()
 
 
 def _grid(grid: int | tuple[int, int]) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import gaussian_kde
+from sklearn.decomposition import PCA
 
 from innercodes import telescope
 
@@ -258,3 +259,24 @@ def test_shift_usage_entropy_and_density():
     for flat in (torch.tensor([0, 1, 2, 3]), torch.tensor([7, 7, 7])):
         with pytest.raises(ValueError, match="no density"):
             telescope.density(flat, 5)
+
+
+@pytest.mark.parametrize("shape", [(60, 20), (20, 60), (5, 40)])
+def test_explained_variance_and_participation_against_scikit_learn(shape):
+    codes = draws(*shape) * torch.linspace(3, 0.1, shape[1])
+    ratios = PCA().fit(codes.numpy()).explained_variance_ratio_
+    found = telescope.explained_variance(codes, 30)
+    expected = np.zeros(30)
+    expected[: min(30, len(ratios))] = ratios[:30]
+    assert found.tolist() == pytest.approx(expected.tolist(), abs=1e-9)
+    single = telescope.explained_variance(codes.float() + 5, 30)
+    assert single.tolist() == pytest.approx(expected.tolist(), abs=1e-4)
+    assert telescope.participation_ratio(codes) == pytest.approx(1 / (ratios**2).sum())
+
+
+def test_codes_without_variance_have_no_axes():
+    for codes in (torch.ones(9, 3), torch.ones(1, 3), torch.ones(0, 3)):
+        for function in (telescope.explained_variance, telescope.participation_ratio):
+            with pytest.raises(ValueError, match="^codes: shape .* at least two that differ"):
+                function(codes)
+    assert telescope.participation_ratio(torch.tensor([[0.0, 1.0], [0.0, 2.0]])) == pytest.approx(1)
