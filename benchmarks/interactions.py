@@ -1,79 +1,20 @@
-"""The hot paths of the interactions lens beside their peers: `python benchmarks/interactions.py [--out FILE] [--quick]`.
+"""The hot paths of the interactions lens beside their peers: `python benchmarks/interactions.py [--out FILE] [--quick]`."""
 
-A row is a ratio, ours / peer, of two sides timed in turn in one process: it means the same on another machine, seconds
-do not. `limit` is the largest ratio allowed; the exit code is 1 where one is missed. `--quick` takes tiny sizes, where
-ratios mean nothing, and sets no limits.
-"""
-
-import argparse
-import importlib.metadata
-import json
-import os
-import platform
-import statistics
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
+import ratios
 import shapiq
 import torch
 from torch import Tensor, nn
 
-from innercodes import interactions, masking, moebius, provenance
-from innercodes.claims import write_atomically
+from innercodes import interactions, masking, moebius
+
+MODULES = "from innercodes import masking, moebius"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One comparison. `ratio` is ours / peer; None where the row was skipped, for the reason in `note`."""
-
-    name: str
-    ours_seconds: float | None = None
-    peer: str = ""
-    peer_seconds: float | None = None
-    ratio: float | None = None
-    limit: float | None = None
-    ok: bool = True
-    threads: int = 1
-    note: str = ""
-
-
-def compare(
-    name: str,
-    ours: Callable,
-    peer_name: str,
-    peer: Callable,
-    limit: float | None = None,
-    threads: int = 1,
-    peer_threads: int = 1,
-    repeats: int = 15,
-    note: str = "",
-) -> Row:
-    """Medians of `repeats` runs of both sides in turn, after one run of each that is not counted."""
-    if threads > usable_cores():
-        return Row(name, peer=peer_name, limit=limit, threads=threads, note="skipped: the machine has one core")
-    times: dict[str, list[float]] = {"ours": [], "peer": []}
-    for turn in range(repeats + 1):
-        for side, function, n_threads in (("ours", ours, threads), ("peer", peer, peer_threads)):
-            torch.set_num_threads(n_threads)
-            start = time.perf_counter()
-            function()
-            if turn:
-                times[side].append(time.perf_counter() - start)
-    torch.set_num_threads(1)
-    mine, other = statistics.median(times["ours"]), statistics.median(times["peer"])
-    return Row(name, mine, peer_name, other, mine / other, limit, limit is None or mine / other <= limit, threads, note)
-
-
-def usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def transforms(quick: bool) -> Iterator[Row]:
+def transforms(quick: bool) -> Iterator[ratios.Row]:
     """Moebius transforms, finiteness check included, against a copy of the array on one thread."""
     copy = "x.clone(), one thread"
     for n, in_place, limits in ((20, False, (4.5, 2)), (24, True, (12, 5))):
@@ -82,33 +23,33 @@ def transforms(quick: bool) -> Iterator[Row]:
         # Forth and back in turn: an array transformed in place one way only would soon overflow.
         signs = iter([-1, 1] * 1000)
         for threads, limit in zip((1, 2), limits, strict=True):
-            yield compare(
+            yield ratios.compare(
                 f"Moebius transform{' in place' if in_place else ''}, n = {n}",
                 lambda x=x, s=signs, p=in_place: moebius.subsets(x, next(s), in_place=p, check=True),
                 copy, x.clone, limit, threads, repeats=7 if in_place else 31,
             )  # fmt: skip
     for n in (8, 10, 12):
         x = torch.randn(2 ** (12 if quick else 20) >> n, 2**n, dtype=torch.float64)
-        yield compare(
+        yield ratios.compare(
             f"Moebius transform, {len(x)} x 2^{n}", lambda x=x: moebius.subsets(x, -1, check=True), copy, x.clone, 15, repeats=31
         )  # fmt: skip
     x = torch.randn(2 ** (10 if quick else 20), dtype=torch.float64)
-    yield compare(
+    yield ratios.compare(
         f"adjoint, n = {interactions.players(x)}", lambda: moebius.supersets(x, -1), copy, x.clone, repeats=31
     )
     error = float((interactions.reconstruct(interactions.harsanyi(x)) - x).abs().max() / x.abs().max())
-    yield Row(
+    yield ratios.Row(
         f"round trip error, n = {interactions.players(x)}", peer="max |v|", ratio=error, limit=1e-12, ok=error <= 1e-12
     )
 
 
-def exact_peers(quick: bool) -> Iterator[Row]:
+def exact_peers(quick: bool) -> Iterator[ratios.Row]:
     """The same dividends by other means; no limits."""
     for n in (6,) if quick else (10, 12):
         v = torch.randn(2**n, dtype=torch.float64)
         matrix = dense_matrix(n).double()
         assert torch.allclose(interactions.harsanyi(v), matrix @ v, atol=1e-9)
-        yield compare(
+        yield ratios.compare(
             f"Harsanyi dividends, n = {n}",
             lambda v=v: interactions.harsanyi(v), "dense 2^n x 2^n matrix", lambda v=v, m=matrix: m @ v,
         )  # fmt: skip
@@ -118,7 +59,7 @@ def exact_peers(quick: bool) -> Iterator[Row]:
         game = shapiq.ExactComputer(lambda masks: values[np.asarray(masks, dtype=int) @ powers], n_players=n)
         game("Moebius")
 
-    yield compare(
+    yield ratios.compare(
         f"Harsanyi dividends, n = {n}", lambda: interactions.harsanyi(v), "shapiq's exact Moebius", by_shapiq, repeats=3
     )  # fmt: skip
 
@@ -140,7 +81,7 @@ def small_cnn() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 10)).eval()
 
 
-def masked_inference(quick: bool) -> Iterator[Row]:
+def masked_inference(quick: bool) -> Iterator[ratios.Row]:
     """Streaming 2^n masked pictures through a small network."""
     n = 5 if quick else 12
     network, picture = small_cnn(), torch.randn(1, 1, 32, 32)
@@ -161,17 +102,17 @@ def masked_inference(quick: bool) -> Iterator[Row]:
 
     assert torch.allclose(plain(), masking.masked_outputs(score, n), atol=1e-6)
     note = f"small CNN, the chunk chosen is {chunk}"
-    yield compare(
+    yield ratios.compare(
         f"masked outputs, n = {n}", lambda: masking.masked_outputs(score, n), "inference on inputs masked before, same chunk",
         plain, 1.05, repeats=7, note=note,
     )  # fmt: skip
-    yield compare(
+    yield ratios.compare(
         f"masked outputs, n = {n}", lambda: masking.masked_outputs(score, n), "chunks of 1024",
         lambda: masking.masked_outputs(score, n, 1024), 1 / 1.7, repeats=3, note=f"{note}; at least 1.7x faster",
     )  # fmt: skip
 
 
-def memory(quick: bool) -> Iterator[Row]:
+def memory(quick: bool) -> Iterator[ratios.Row]:
     """Peak memory, each in a process of its own: what the call adds to the array it is given or returns."""
     n = 16 if quick else 24
     in_place = f"""
@@ -186,26 +127,11 @@ def memory(quick: bool) -> Iterator[Row]:
         before, size = peak(), 8 * 2**{n}
         masking.masked_outputs(score, {n})
         added = peak() - before"""
-    yield _memory_row(f"memory of the transform in place, n = {n}", in_place, "the array", 1.05)
-    yield _memory_row(f"memory of masked outputs, n = {n}", streamed, "the result", 1.1)
+    yield ratios.memory(f"memory of the transform in place, n = {n}", MODULES, in_place, "the array", 1.05)
+    yield ratios.memory(f"memory of masked outputs, n = {n}", MODULES, streamed, "the result", 1.1)
 
 
-def _memory_row(name: str, code: str, peer: str, limit: float) -> Row:
-    # VmHWM, because ru_maxrss of a new process starts at the peak of the one that started it.
-    if not Path("/proc/self/status").is_file():
-        return Row(name, peer=peer, limit=limit, note="skipped: needs /proc")
-    lines = [
-        "import torch", "from innercodes import masking, moebius", "torch.set_num_threads(1)", "def peak():",
-        "    lines = open('/proc/self/status').read().splitlines()",
-        "    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith('VmHWM'))",
-        *(line.strip() for line in code.strip().splitlines()), "print(added / size)",
-    ]  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
-    ratio = float(done.stdout)
-    return Row(name, peer=peer, ratio=ratio, limit=limit, ok=ratio <= limit, note="peak bytes / bytes of the array")
-
-
-def and_or_fits(quick: bool) -> Iterator[Row]:
+def and_or_fits(quick: bool) -> Iterator[ratios.Row]:
     """The sub-gradient fit, float32, same updates and same loss on both sides: the authors' dense products as the peer."""
     # samples, n, iterations, limit. One sample at a time is how the authors run it.
     sizes = ((1, 10, 400, 1 / 20), (1, 12, 100, 1 / 60), (1000, 10, 5, 1 / 2.5), (250, 12, 5, 1 / 8))
@@ -219,7 +145,7 @@ def and_or_fits(quick: bool) -> Iterator[Row]:
         theirs = dense_fit(outputs, iterations, *matrices)
         gap = float(((ours - theirs).abs() / theirs).max())
         assert gap < 1e-3, f"the two fits end in different losses: {gap:.2g}"
-        yield compare(
+        yield ratios.compare(
             f"AND-OR fit, {samples} x 2^{n}, {iterations} iterations",
             lambda v=outputs, i=iterations: interactions.fit_and_or(v, i), "dense 2^n x 2^n products",
             lambda v=outputs, i=iterations, m=matrices: dense_fit(v, i, *m), limit, repeats=3,
@@ -256,53 +182,5 @@ def dense_fit(outputs: Tensor, iterations: int, to_and: Tensor, to_or: Tensor) -
 
 SECTIONS = (transforms, exact_peers, masked_inference, memory, and_or_fits)
 
-
-def measure(quick: bool = False) -> list[Row]:
-    """All rows, printed as they come. `quick`: tiny sizes, no limits."""
-    torch.set_num_threads(1)
-    rows = []
-    for section in SECTIONS:
-        torch.manual_seed(0)
-        for row in section(quick):
-            row = replace(row, limit=None, ok=True) if quick else row
-            rows.append(row)
-            print(text(row), flush=True)
-    return rows
-
-
-def text(row: Row) -> str:
-    """A row as a line of the table."""
-    ratio = "-" if row.ratio is None else f"{row.ratio:.3g}"
-    limit = "-" if row.limit is None else f"{row.limit:.3g}"
-    verdict = "ok" if row.ok else "MISSED"
-    what = f"{row.name} / {row.peer}"
-    return f"{what:90} {row.threads} thread{'s' * (row.threads > 1):1} {ratio:>9} {limit:>7} {verdict:7}{row.note}"
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=provenance.ROOT / "results" / "benchmarks" / "interactions.json")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes and no limits: tests that it runs")
-    options = parser.parse_args(arguments)
-    print(f"{'ours / peer':90} {'':9} {'ratio':>9} {'limit':>7}")
-    rows = measure(options.quick)
-    content = {
-        "benchmark": "interactions",
-        "quick": options.quick,
-        "hardware": provenance.hardware(torch.device("cpu")),
-        "packages": {
-            name: importlib.metadata.version(name) for name in ("innercodes", "numba", "numpy", "shapiq", "torch")
-        }
-        | {"python": platform.python_version()},
-        "rows": [asdict(row) for row in rows],
-    }
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(options.out, json.dumps(content, indent=1, allow_nan=False) + "\n")
-    missed = [row for row in rows if not row.ok]
-    for row in missed:
-        print(f"missed: {row.name} / {row.peer}: {row.ratio:.3g}, allowed {row.limit:.3g}", file=sys.stderr)
-    return 1 if missed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(ratios.main("interactions", SECTIONS, ("numba", "shapiq")))

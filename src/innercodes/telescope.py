@@ -90,12 +90,15 @@ def fit_som(
     if backend not in BACKENDS:
         raise ValueError(f"backend = {backend!r}: must be one of {', '.join(BACKENDS)}")
     step = BACKENDS[backend](start.to(codes, copy=True), grid, sigma, alpha)
-    batches = [batch for epoch in order.to(codes.device) for batch in epoch.split(batch_size)]
-    losses, seen = [], 0
-    for batch in tqdm(batches, disable=not progress, unit="step", desc=f"SOM {m} x {n}"):
-        losses.append(step(codes[batch], math.exp(-5 * seen / order.numel())))
-        seen += len(batch)
-    return SOM(step.weights(), grid, torch.stack(losses))
+    steps = -(-len(codes) // batch_size)
+    losses = torch.empty(epochs, steps, dtype=codes.dtype, device=codes.device)
+    with tqdm(total=losses.numel(), disable=not progress, unit="step", desc=f"SOM {m} x {n}") as bar:
+        for i, epoch in enumerate(order.to(codes.device)):
+            for j, batch in enumerate(epoch.split(batch_size)):
+                seen = i * len(codes) + j * batch_size
+                losses[i, j] = step(codes[batch], math.exp(-5 * seen / order.numel()))
+                bar.update()
+    return SOM(step.weights(), grid, losses.flatten())
 
 
 class _Steps:
