@@ -12,6 +12,9 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 ratios = importlib.import_module("ratios")
 
+# Fewer rows mean that a comparison was lost.
+ROWS = {"interactions": 17, "telescope": 10}
+
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios"))
 def test_quick_run_writes_a_table_without_paths(name, tmp_path, capsys):
@@ -27,7 +30,7 @@ def test_quick_run_writes_a_table_without_paths(name, tmp_path, capsys):
     assert content["benchmark"] == name
     fields = {"name", "ours_seconds", "peer", "peer_seconds", "ratio", "limit", "ok", "threads", "note"}
     assert all(set(row) == fields and row["ok"] and row["limit"] is None for row in content["rows"])
-    assert len(content["rows"]) == len(capsys.readouterr().out.splitlines()) - 1 >= 9
+    assert len(content["rows"]) == len(capsys.readouterr().out.splitlines()) - 1 >= ROWS[name]
     assert "/work" not in text and str(ROOT) not in text and str(Path.home()) not in text
 
 
