@@ -1,5 +1,7 @@
 """Adversarial inputs within a box around each input, and the random control of the same size."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -13,23 +15,48 @@ def pgd(
     seed: int,
     low: float = -torch.inf,
     high: float = torch.inf,
+    step: float | None = None,
 ) -> Tensor:
     """Projected gradient descent in the L-infinity norm (Madry et al. 2018): inputs (B, ...) to attacked inputs.
 
-    A random start in the box of half-width `size`, then `steps` steps of 2.5 * size / steps up the cross-entropy; every
-    value stays within `size` of where it was and within [low, high].
+    A random start in the box of half-width `size`, then `steps` steps of length `step` (2.5 * size / steps by default) up the
+    cross-entropy; every value stays within `size` of where it was and within [low, high].
     """
+
+    def loss(attacked: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(model(attacked), labels, reduction="sum")
+
+    return ascend(loss, inputs, size, steps, seed, low, high, step)
+
+
+def ascend(
+    objective: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    size: float,
+    steps: int,
+    seed: int,
+    low: float = -torch.inf,
+    high: float = torch.inf,
+    step: float | None = None,
+) -> Tensor:
+    """The attack of `pgd` up any objective: inputs (B, ...) to a scalar, the sum of one term for each input."""
+    step = 2.5 * size / steps if step is None else step
     generator = torch.Generator().manual_seed(seed)
     start = (2 * torch.rand(inputs.shape, generator=generator) - 1).to(inputs) * size
     attacked = (inputs + start).clamp(low, high)
     for _ in range(steps):
         attacked.requires_grad_(True)
-        loss = nn.functional.cross_entropy(model(attacked), labels, reduction="sum")
-        (slope,) = torch.autograd.grad(loss, attacked)
+        (slope,) = torch.autograd.grad(objective(attacked), attacked)
         with torch.no_grad():
-            moved = attacked + 2.5 * size / steps * slope.sign()
+            moved = attacked + step * slope.sign()
             attacked = torch.minimum(torch.maximum(moved, inputs - size), inputs + size).clamp(low, high)
     return attacked.detach()
+
+
+def uniform_noise(inputs: Tensor, size: float, seed: int, low: float = -torch.inf, high: float = torch.inf) -> Tensor:
+    """The inputs with noise from U(0, size) on every value, within [low, high] (section 3.2, Lee & Vijayan 2023)."""
+    generator = torch.Generator().manual_seed(seed)
+    return (inputs + size * torch.rand(inputs.shape, generator=generator).to(inputs)).clamp(low, high)
 
 
 def equal_noise(

@@ -301,9 +301,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 def checkpoint(name: str, seed: int) -> str:
     """Path of a network that comes with the book, for `load`; raises ParameterError where there is none for the seed.
 
-    parity_mlp             mlp3 trained on bit parity, seeds 0, 1, 2
-    parity_mlp_memorising  the same with shuffled labels
-    All are made by workflow/checkpoints.py.
+    All are made by workflow/checkpoints.py, which says what each name stands for.
     """
     path = CHECKPOINTS / f"{name}-{seed}.safetensors"
     if not path.is_file():
@@ -411,8 +409,11 @@ def train(
     seed: int,
     batch_size: int = 128,
     progress: bool = False,
+    watch: Callable[[int], None] | None = None,
 ) -> nn.Module:
     """Train a classifier in place and return it in evaluation mode; same seed and machine, same weights.
+
+    `watch(epoch)` is called after each epoch, with the model in evaluation mode.
 
     The recipe of the paper's authors: SGD with momentum 0.9 and weight decay 5e-4, cross-entropy, batches drawn so that
     each class is equally likely, and a learning rate that falls along a logarithm to a tenth over the run.
@@ -423,7 +424,7 @@ def train(
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.1 ** (1 / max(epochs - 1, 1)))
     model.train()
     with tqdm(range(epochs), unit="epoch", desc=f"training, seed {seed}", mininterval=1, disable=not progress) as bar:
-        for _ in bar:
+        for epoch in bar:
             drawn = torch.multinomial(weights, len(labels), replacement=True, generator=generator).to(labels.device)
             for batch in drawn.split(batch_size):
                 if len(batch) == 1 < len(drawn):
@@ -433,6 +434,10 @@ def train(
                 loss.backward()
                 optimizer.step()
             schedule.step()
+            if watch is not None:
+                model.eval()
+                watch(epoch)
+                model.train()
     return model.eval()
 
 

@@ -52,15 +52,17 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
     """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and what they reach.
 
     Reached is every statement at the top of an imported module that binds a name which reached code mentions, as an identifier,
-    an attribute or a string (for `getattr` and tables). So the hash may cover too much, never too little; a new function
-    beside the used ones does not change it. Statements that bind no name always count, docstrings of modules never.
+    an attribute or a string (for `getattr` and tables). It may cover too much, and too little only where a name is put together
+    from parts; a new function beside the used ones does not change it. Statements that bind no name always count, docstrings
+    of modules never.
     """
     cells = code_cells(chapter, root)
     bound: dict[str, list[tuple[str, ast.stmt]]] = {}
-    waiting = [name for cell in cells for name in _mentioned(ast.parse(cell))]
+    origin = f"notebooks/{chapter}.py"
+    waiting = [name for cell in cells for name in _mentioned(ast.parse(cell, filename=origin))]
     for path in modules_of(chapter, root):
         text = path.read_text(encoding="utf-8")
-        for statement in ast.parse(text).body:
+        for statement in ast.parse(text, filename=path.name).body:
             names = _bound(statement)
             for name in names:
                 bound.setdefault(name, []).append((_lines(text, statement), statement))

@@ -437,6 +437,17 @@ def test_training_is_repeatable_and_learns():
     assert not first.training
 
 
+def test_training_can_be_watched_without_changing_it():
+    boards = data.load("tictactoe")
+    plain, watched, seen = models.load("mlp5", 1), models.load("mlp5", 1), []
+    models.train(plain, boards.inputs, boards.labels, 3, 0.1, 1)
+    models.train(
+        watched, boards.inputs, boards.labels, 3, 0.1, 1, watch=lambda epoch: seen.append((epoch, watched.training))
+    )
+    assert seen == [(0, False), (1, False), (2, False)]
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), watched.parameters(), strict=True))
+
+
 def test_loading_does_not_touch_the_global_generator():
     torch.manual_seed(3)
     before = torch.random.get_rng_state()
