@@ -9,4 +9,10 @@ TINY = {
         "fit_samples": 6, "fit_iterations": 20, "panel": "digits/cnn", "panel_samples": 4, "fine_players": 12,
         "fine_samples": 2, "attack_samples": 4, "attack_steps": 2, "planted": 3, "sampled_masks": 100,
     },
+    "03_functional_telescope": {
+        "epochs": 2, "n_seeds": 2, "bootstrap": 100, "progress": "off", "model": "resnet8", "fitted": 120, "unseen": 60,
+        "grid": 6, "grids": "4 6", "sigma": 3.0, "som_epochs": 1, "best_units": 4, "repeats": 3, "surrogates": 3,
+        "attack_steps": 2, "attack_samples": 20, "flip_steps": 2, "partner": "resnet20", "stitch_samples": 40,
+        "stitch_epochs": 1, "beyond": "rows_lstm",
+    },
 }  # fmt: skip

@@ -22,7 +22,7 @@ CENTERS = ("mean", "raster", "radius")
 
 def stages(model: nn.Module) -> list[str]:
     """The names of a network's stages, shallow to deep: what timm says of its own, `layer1` ... or else all children."""
-    network = _network(model)
+    network = network_of(model)
     info = getattr(network, "feature_info", None)
     if info:
         found = [stage["module"] for stage in (info if isinstance(info, list) else info.info)]
@@ -55,7 +55,7 @@ def collect(
     Raises ParameterError for a name that the network does not have, ValueError for a stage that never runs or runs twice, and
     for another number of inputs than `total`.
     """
-    network = _network(model)
+    network = network_of(model)
     modules = dict(network.named_modules())
     taps = {name: name.removesuffix(CLASS_TOKEN) for name in names if name not in (INPUT, OUTPUT)}
     for name, module in taps.items():
@@ -105,7 +105,7 @@ def collect(
     return store.done()
 
 
-def _network(model: nn.Module) -> nn.Module:
+def network_of(model: nn.Module) -> nn.Module:
     """The network without the normalisation that `models.load` puts in front of it."""
     return getattr(model, "network", model)
 

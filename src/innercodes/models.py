@@ -178,6 +178,54 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 """The networks of this book by name. Beside them `load` knows "timm/<architecture>", "lstm" and "transformers/<folder>"."""
 
 
+def vit8(outputs: int = 10, channels: int = 1) -> nn.Module:
+    """timm's vision transformer, small, for the 8 x 8 digits: pictures (B, channels, 8, 8) to logits (B, outputs).
+
+    Four blocks of width 64 with four heads; 16 patches of 2 x 2 pixels and the class token. The start is Xavier's (Glorot &
+    Bengio 2010), as in MoCo v3: timm's own, whose weights have a standard deviation of 0.02 at any width, learns nothing by
+    `train` at this width.
+    """
+    from timm.models import VisionTransformer
+
+    return VisionTransformer(
+        img_size=8, patch_size=2, in_chans=channels, num_classes=outputs,
+        embed_dim=64, depth=4, num_heads=4, mlp_ratio=2, weight_init="moco",
+    )  # fmt: skip
+
+
+NETWORKS["vit8"] = vit8
+
+
+class _Rows(nn.LSTM):
+    """An LSTM layer that says its output sequence alone: (B, T, inputs) to (B, T, hidden). So it can be a stage."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x)[0]
+
+
+class RowsLSTM(nn.Module):
+    """Three LSTM layers that read pictures (B, channels, H, width) row by row, and a linear layer after the last row."""
+
+    def __init__(self, outputs: int = 10, channels: int = 1, width: int = 8, hidden: int = 64):
+        super().__init__()
+        self.layer1 = _Rows(channels * width, hidden, batch_first=True)
+        self.layer2 = _Rows(hidden, hidden, batch_first=True)
+        self.layer3 = _Rows(hidden, hidden, batch_first=True)
+        self.linear = nn.Linear(hidden, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.transpose(1, 2).flatten(2)
+        return self.linear(self.layer3(self.layer2(self.layer1(rows)))[:, -1])
+
+
+def rows_lstm(outputs: int = 10, channels: int = 1, width: int = 8, hidden: int = 64) -> RowsLSTM:
+    """An LSTM for pictures that are `width` pixels wide: (B, channels, H, width), 8 x 8 for the digits, to logits (B, outputs)."""
+    return RowsLSTM(outputs, channels, width, hidden)
+
+
+NETWORKS["rows_lstm"] = rows_lstm
+
+
 @dataclass(frozen=True)
 class Preparation:
     """How a picture becomes an input: side in pixels, how it was resized and cropped, and the channels' mean and std."""

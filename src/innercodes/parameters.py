@@ -223,6 +223,111 @@ CHAPTERS["02_sparse_interactions"] = (
 )
 
 
+CHAPTERS["03_functional_telescope"] = (
+    *COMMON,
+    Parameter(
+        "dataset",
+        str,
+        "digits",
+        "The pictures: digits, or a folder below data_root with <split>/<class>/ folders of files.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="digits, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "model",
+        str,
+        "resnet20",
+        "The network; NAME or timm/NAME takes any network of timm.",
+        pattern=r"(timm/)?[A-Za-z0-9][A-Za-z0-9_.-]*",
+        words="a network of innercodes.models or of timm",
+    ),
+    Parameter("pretrained", bool, False, "Fetch timm's weights from its hub; this needs the internet."),
+    Parameter(
+        "stages",
+        str,
+        "auto",
+        "Stages that are mapped, shallow to deep; auto takes up to four.",
+        pattern=r"auto|[^\s]+( [^\s]+)+",
+        words="auto, or two and more names of modules with blanks between them",
+    ),
+    Parameter("fitted", int, 1201, "Pictures that maps are fitted on, at most.", "pictures", low=20, high=10_000_000),
+    Parameter("unseen", int, 596, "Other pictures, at most.", "pictures", low=20, high=10_000_000),
+    Parameter("epochs", int, 30, "Passes in which a network is trained here.", "passes", low=1, high=100_000),
+    Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
+    Parameter(
+        "noise_epochs",
+        int,
+        0,
+        "Passes that train twins on shuffled labels beside given weights; 0: none.",
+        "passes",
+        low=0,
+        high=100_000,
+    ),
+    Parameter(
+        "coding",
+        str,
+        "normalised",
+        "How maps become codes.",
+        choices=("normalised", "raw", "without centre", "z-scored"),
+    ),
+    Parameter("center", str, "mean", "The centre of mass as one number.", choices=("mean", "raster", "radius")),
+    Parameter("negative", str, "zero", "What a value below 0 weighs in the centre.", choices=("zero", "size")),
+    Parameter("grid", int, 20, "Side of the map.", "units", low=2, high=200),
+    Parameter(
+        "grids",
+        str,
+        "10 20",
+        "Sides of the maps whose class centres are compared.",
+        pattern=r"([2-9]|[1-9][0-9]{1,2})( ([2-9]|[1-9][0-9]{1,2}))+",
+        words="two or more whole numbers from 2 to 999 with blanks between them",
+    ),
+    Parameter("sigma", float, 10.0, "Width of the neighbourhood at the start.", "units", low=1e-6, high=1000),
+    Parameter("alpha", float, 0.1, "Rate of the map at the start.", low=1e-6, high=1),
+    Parameter(
+        "som_epochs", int, 5, "Passes of the map over its pictures, as in the paper.", "passes", low=1, high=10_000
+    ),
+    Parameter("batch_size", int, 10, "Codes of one step of the map.", "codes", low=1, high=100_000),
+    Parameter("best_units", int, 10, "Best units that stand for a picture.", "units", low=1, high=100),
+    Parameter("backend", str, "innercodes", "Who takes the map's steps.", choices=("innercodes", "quicksom")),
+    Parameter("repeats", int, 8, "Maps of resampled pictures behind an interval.", "maps", low=3, high=1000),
+    Parameter("surrogates", int, 10, "Sets of Gaussian codes that a map is held against.", "sets", low=3, high=10_000),
+    Parameter("attack_size", float, 0.1, "Half-width of the attack's box, pixels in [0, 1].", low=0, high=1),
+    Parameter("attack_steps", int, 50, "Steps of the attack.", "steps", low=1, high=10_000),
+    Parameter("attack_step", float, 0.02, "Length of a step, as a share of the half-width.", low=0, high=10),
+    Parameter("attack_samples", int, 200, "Unseen pictures that are attacked.", "pictures", low=4, high=100_000),
+    Parameter("flip_steps", int, 20, "Steps of the attacks of other sizes and aims.", "steps", low=1, high=10_000),
+    Parameter(
+        "partner",
+        str,
+        "resnet8",
+        "A second network that the first is stitched to; none leaves this out.",
+        pattern=r"[a-z0-9]+",
+        words="none or a network of innercodes.models",
+    ),
+    Parameter("partner_weights", str, "", "File with its weights; empty: trained here.", path="file or folder"),
+    Parameter("stitch_samples", int, 1201, "Fitted pictures that train a stitch.", "pictures", low=10, high=10_000_000),
+    Parameter("stitch_epochs", int, 20, "Passes that train a stitch.", "passes", low=1, high=10_000),
+    Parameter(
+        "beyond",
+        str,
+        "vit8 rows_lstm",
+        "Other architectures for the digits, or none.",
+        pattern=r"none|[a-z0-9_]+( [a-z0-9_]+)*",
+        words="none, or names of innercodes.models with blanks between them",
+    ),
+    Parameter(
+        "beside",
+        str,
+        "none",
+        "Another folder of pictures below data_root, held against the maps; none leaves this out.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="none or the name of a folder below data_root",
+    ),
+    Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
+    Parameter("show_examples", bool, True, "Draw pictures; only those of embedded data are ever drawn."),
+)
+
+
 @dataclass(frozen=True)
 class Run:
     """A checked set of parameters: every value by name, the device, the seeds and whether bars are shown."""

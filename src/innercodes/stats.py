@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import bootstrap as scipy_bootstrap
+from scipy.stats import t as student
 
 CONFIDENCE = 0.95
 
@@ -66,6 +67,17 @@ def bootstrap(
     # With few values a draw can miss all of them. A handful of such draws says nothing; many say that there is no interval.
     kept = found[np.isfinite(found)]
     return Estimate(float(estimate(picks, 0)), kept if len(kept) >= 0.95 * len(found) else found)
+
+
+def replicated(value: float, replicates: np.ndarray, log: bool = False, draws: int = 2000) -> Estimate:
+    """An estimate whose error is the standard deviation of its values (R,) in R repetitions on resampled data.
+
+    Its distribution is Student's t with R - 1 degrees of freedom about the value, on a logarithmic scale for a quotient: few
+    repetitions give a wide interval. Repetitions cost a whole fit each, so that a percentile of them is out of reach.
+    """
+    replicates = np.log(replicates) if log else np.asarray(replicates, dtype=np.float64)
+    spread = student.ppf((np.arange(draws) + 0.5) / draws, len(replicates) - 1) * replicates.std(ddof=1)
+    return Estimate(value, value * np.exp(spread) if log else value + spread)
 
 
 def nanmedian(rows: np.ndarray, axis: int) -> np.ndarray:

@@ -60,6 +60,7 @@ def fit_som(
     order: Tensor | None = None,
     backend: str = "innercodes",
     progress: bool = False,
+    watch: Callable[[int, Tensor], None] | None = None,
 ) -> SOM:
     """Train a self-organising map on a torus (section 2.3, eqs. 1 and 2): float codes (N, D) on any device to a `SOM`.
 
@@ -71,7 +72,7 @@ def fit_som(
     where both alpha(s) and sigma(s) fall as exp(-5 s / T), s the codes seen before this batch and T = N * epochs. A last batch
     that is not full is averaged over its own size. The start is N(0, 1), or `start` (units, D); `order` int (epochs, N) says
     which codes come when, else each epoch is a new permutation. `backend="quicksom"` takes the steps of that library,
-    with the same start and order.
+    with the same start and order. `watch(epoch, weights)` is called after each epoch.
 
     Any number of codes from 1 will do, fewer than units and all alike included. Raises ValueError for codes that are empty, not
     (N, D) or not finite, and for settings out of range.
@@ -98,6 +99,8 @@ def fit_som(
                 seen = i * len(codes) + j * batch_size
                 losses[i, j] = step(codes[batch], math.exp(-5 * seen / order.numel()))
                 bar.update()
+            if watch is not None:
+                watch(i, step.weights())
     return SOM(step.weights(), grid, losses.flatten())
 
 
@@ -319,9 +322,8 @@ def explained_variance(codes: Tensor, axes: int = 30) -> Tensor:
     size, total = len(products), float(products.trace())
     kept = min(axes, size)
     # In the codes' own precision: float32 is twice as fast, and exact to about 1e-6.
-    values = eigvalsh(products.to(codes.dtype).numpy(), subset_by_index=[size - kept, size - 1], overwrite_a=True)[
-        ::-1
-    ].clip(min=0)
+    products = products.to(codes.dtype).numpy()
+    values = eigvalsh(products, subset_by_index=[size - kept, size - 1], overwrite_a=True)[::-1].clip(min=0)
     found = torch.zeros(axes, dtype=torch.float64)
     found[:kept] = torch.from_numpy(values / total)
     return found

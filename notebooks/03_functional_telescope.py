@@ -1,0 +1,997 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 Functional telescope
+#
+# **Reading** 80 minutes · **quick run** 6 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to download
+#
+# A picture passes through the layers of a network, and every layer says it in its own code. Put many of these codes on a
+# map: neighbours on the map are codes that resemble each other. Where does a class land? How far apart are the codes? And
+# how far does a tiny attack push a picture over the map?
+#
+# ```{admonition} The paper at a glance
+# :class: tip
+# **Question.** How do the codes of a network change with depth, and does that explain why tiny attacks fool it?
+#
+# **Answer of the paper.** Like a telescope: shallow layers *condense*, their codes are nearly alike; deep layers *expand*, their
+# codes are diverse, and each class has its own small place. An attack hardly moves the shallow codes and moves the deep
+# ones far.
+#
+# **Source.** {cite:t}`lee2023telescope`.
+# ```
+#
+# After this chapter you can
+#
+# - turn the response of a layer into a short code, and say what is lost,
+# - train a self-organising map on a torus, and explain what its neighbourhoods do,
+# - measure how compact a class is on a map, and against what,
+# - tell what depth does to a code from what training does to it,
+# - attack a network, and follow the attack through its layers.
+#
+# You need: what a convolution is, and a little PyTorch. The [glossary](../glossary.md) has the other terms.
+#
+
+# %% [markdown]
+# ## Parameters
+#
+# The cell below holds every choice of this chapter. Change one here, or from the command line with papermill.
+
+# %% tags=["parameters"]
+preset = "quick"  # scale of the run: quick, imagenet, paper
+run = "default"  # name of the run within its preset
+seed = 0  # first seed, 0 or larger
+n_seeds = 3  # seeds of networks and maps, 1 or more
+device = "auto"  # auto, cpu, cuda, ...
+threads = 1  # CPU threads, 1 or more
+data_root = ""  # folder that holds the data sets; embedded data need none
+weights = ""  # file with the network's weights; empty: trained here
+out_dir = "runs"  # folder that takes results.json
+progress = "auto"  # progress bars: auto, on, off
+dataset = "digits"  # the pictures: digits, or a folder below data_root
+model = "resnet20"  # the network; any name of timm works
+pretrained = False  # fetch timm's weights from its hub
+stages = "auto"  # stages that are mapped, or auto: up to four
+fitted = 1201  # pictures that maps are fitted on, at most
+unseen = 596  # other pictures, at most
+epochs = 30  # passes in which a network is trained here
+learning_rate = 0.1  # at the start; it ends at a tenth
+noise_epochs = 0  # passes of twins on shuffled labels beside given weights
+coding = "normalised"  # how maps become codes
+center = "mean"  # the centre of mass as one number
+negative = "zero"  # what a value below 0 weighs in the centre
+grid = 20  # units, side of the map
+grids = "10 20"  # sides of the maps whose class centres are compared
+sigma = 10.0  # units, width of the neighbourhood at the start
+alpha = 0.1  # rate of the map at the start
+som_epochs = 5  # passes of the map over its pictures
+batch_size = 10  # codes of one step of the map
+best_units = 10  # best units that stand for a picture
+backend = "innercodes"  # who takes the map's steps: innercodes, quicksom
+repeats = 8  # maps of resampled pictures behind an interval
+surrogates = 10  # sets of Gaussian codes that a map is held against
+attack_size = 0.1  # half-width of the attack's box, pixels in [0, 1]
+attack_steps = 50  # steps of the attack
+attack_step = 0.02  # length of a step, share of the half-width
+attack_samples = 200  # unseen pictures that are attacked
+flip_steps = 20  # steps of the attacks of other sizes and aims
+partner = "resnet8"  # a network that the first is stitched to, or none
+partner_weights = ""  # file with its weights; empty: trained here
+stitch_samples = 1201  # fitted pictures that train a stitch
+stitch_epochs = 20  # passes that train a stitch
+beyond = "vit8 rows_lstm"  # other architectures for the digits, or none
+beside = "none"  # another folder of pictures below data_root, or none
+bootstrap = 2000  # resamples behind an interval
+show_examples = True  # draw pictures (only of embedded data)
+
+# %%
+from innercodes import parameters
+
+settings = parameters.check("03_functional_telescope", globals())
+settings
+
+# %%
+import colorsys
+
+import numpy as np
+import pandas as pd
+import torch
+from innercodes import (
+    architectures,
+    claims,
+    depth,
+    fragility,
+    map_figures,
+    maps,
+    pictures,
+    plots,
+    stitching,
+    telescope,
+    twins,
+)
+from IPython.display import display
+
+plots.style()
+results = claims.Results(settings)
+
+# %% [markdown]
+# ## Eight colours on a map
+#
+# A *self-organising map* (SOM) is a grid of units. Every unit has a weight vector, here a colour. For each colour that is
+# shown, the unit most like it wins, the *best-matching unit*. The winner and its neighbours on the grid then take a step
+# towards that colour. The neighbourhood shrinks while the map learns.
+#
+# For a batch $\mathcal B$, with $u_x$ the winner for $x$ and $d$ the distance on the grid:
+#
+# $$ W_v \leftarrow W_v + \frac{1}{|\mathcal B|} \sum_{x \in \mathcal B} \alpha\,
+# e^{-d(u_x, v)^2 / 2\sigma^2}\, (x - W_v) $$ (eq-som)
+#
+# Both the rate $\alpha$ and the width $\sigma$ fall exponentially. "Most like" means the smallest *cosine distance*, one
+# minus the cosine of the angle. The grid has no border: its edges are joined, as on a torus.
+#
+# (The paper's text writes a distance of vectors in the exponent. Its library, like any SOM, uses the grid's, and so do we.)
+
+# %%
+hues = np.arange(8) / 8
+colours = torch.tensor([colorsys.hsv_to_rgb(h, 1, 1) for h in hues]).float()
+start = torch.rand(16, 3, generator=torch.Generator().manual_seed(seed))
+seen = [start]
+telescope.fit_som(
+    colours, 4, sigma=2, epochs=200, batch_size=1, start=start,
+    watch=lambda epoch, weights: seen.append(weights.clone()),
+)  # fmt: skip
+moments = [0, 5, 20, 200]
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.colour_maps(
+        [seen[m].clamp(0, 1) for m in moments], 4, [f"after {m} passes" for m in moments]
+    ),
+    name="colours",
+    alt="Four pictures of a 4 by 4 map whose units are coloured squares. First random colours, "
+    "then muddy ones that are nearly alike, then all hues, each beside its neighbours.",
+    caption="A map learns eight colours. It begins at random, is pulled to one mean colour while the "
+    "neighbourhood is wide, and then unfolds: neighbours end up alike, also across the edges.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Pictures and networks
+#
+# At the quick scale the pictures are scikit-learn's handwritten digits. The network is a ResNet with 20 layers in three
+# stages {cite:p}`he2016`. We call the stages CL1, CL2, CL3, as the paper calls its composite layers.
+#
+# Maps are fitted on one part of the pictures. The others are kept apart: no map has seen them.
+#
+# Beside the trained network stand twins. The *untrained* one has the same start and saw no labels. The *half* and *memorising*
+# ones were trained in the same way, with half or all of the labels shuffled.
+
+# %%
+prepared = twins.preparation(settings)
+own, others = pictures.load(dataset, data_root, fitted, unseen, seed, prepared)
+snapshots = {}
+
+
+def watch(network, epoch):
+    if depth.snapshot_due(epoch, epochs):
+        names, _ = twins.chosen_stages(network, stages)
+        said = maps.collect({"now": [network]}, own, names, settings)
+        snapshots[epoch + 1] = said["now"][0]
+
+
+networks = twins.build(settings, own, watch)
+names, stem = twins.chosen_stages(networks["trained"][0], stages)
+results.metrics["stages"] = [stem, *names]
+len(own), len(others), stem, names
+
+# %%
+outputs = pictures.outputs_of(own, fragility.width(networks["trained"][0], own))
+accuracy = fragility.accuracies_on(networks, others, outputs, settings)
+results.metrics["accuracy"] = accuracy
+pd.DataFrame.from_dict(accuracy, orient="index").T.round(3)
+
+# %% [markdown]
+# ## From a map of responses to a code
+#
+# A stage answers a picture with many channels, each a small picture of its own. The paper keeps four numbers of each
+# channel: its maximum, mean, standard deviation and centre of mass. Together they are the *vector code*:
+#
+# $$ \phi(h) \in \mathbb R^{4C} $$ (eq-code)
+#
+# A centre of mass has two coordinates, and the paper does not say how they become one. We take the mean of the row and
+# the column. Its unit matters too. In pixels it can be the largest number of all in a shallow stage with its large maps, and hide
+# the others. So we divide it by the side ("normalised"), and compare other codings below.
+#
+# One pass over the pictures gives the codes of all stages. We also code the *input* in the same way, and the *stem*, the
+# first layer of all.
+
+# %%
+atlas = depth.survey(settings, networks, own, others, names, stem)
+{stage: tuple(part.shape) for stage, part in atlas.fitted["trained"][0].items()}
+
+# %% [markdown]
+# (Five numbers are kept per channel: the centre is stored in both units.)
+#
+# ## Few dimensions or many?
+#
+# The paper's first picture: principal axes of the codes, and how much of the variance the first ones explain. A steep curve
+# means few dimensions.
+
+# %%
+curves = {
+    kind: {
+        stage: telescope.explained_variance(atlas.codes(kind, 0, stage), 30)
+        .cumsum(0)
+        .numpy()
+        for stage in names
+    }
+    for kind in depth.BOTH
+}
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.explained(curves),
+    name="explained",
+    alt="Cumulated share of variance over the first 30 principal axes, a line for each stage, a panel "
+    "for the trained and one for the untrained network. Share of the first five axes, trained: "
+    + ", ".join(f"{s} {c[4]:.2f}" for s, c in curves["trained"].items()) + ".",
+    caption="Variance of the codes along the first principal axes, added up, for each stage "
+    f"({dataset}, {model}, first seed).",
+)  # fmt: skip
+
+# %% [markdown]
+# But deep stages have more channels, and more numbers have more room. So the test takes equally many random channels of
+# every stage. The *participation ratio*, $(\sum \lambda)^2 / \sum \lambda^2$ of the variances $\lambda$ along the axes, is an
+# effective number of dimensions. Does its logarithm grow with the stage?
+
+# %%
+results.take("TEL-1", depth.dimension(atlas))
+
+# %% [markdown]
+# :::{admonition} Reading TEL-1
+# :class: note
+# READ-TEL-1
+# :::
+#
+# ## One map for each stage
+#
+# Now a map of 20 × 20 units for each stage, of each network. The *loss* of a step is the mean cosine distance of the batch
+# to its winners.
+
+# %% tags=["hide-input"]
+losses = {
+    tap: chart.som.losses.cpu().numpy()
+    for tap, chart in atlas.charts["trained"][0].items()
+}
+plots.show(
+    map_figures.losses({stage: losses[stage] for stage in names}),
+    name="losses",
+    alt="Loss of the map against its step, a line for each stage. At the end: "
+    + ", ".join(f"{s} {c.loss:.2g}" for s, c in atlas.charts["trained"][0].items() if s in names)
+    + ".",
+    caption=f"A map learns each stage of the trained network ({dataset}, {model}, first seed). The loss falls fast, "
+    "then settles.",
+)  # fmt: skip
+
+# %% [markdown]
+# The paper reads the order of the plateaus: the deeper, the higher. Again with equally many channels, last stage over first:
+
+# %%
+results.take("TEL-2", depth.plateau(atlas))
+
+# %% [markdown]
+# :::{admonition} Reading TEL-2
+# :class: note
+# READ-TEL-2
+# :::
+#
+# ### Some units are busy, some idle
+#
+# Which units win how often? The paper smooths the positions of the winners into a density.
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.densities(
+        {
+            stage: telescope.usage(chart.fitted[:, 0], chart.som.grid).numpy()
+            for stage, chart in atlas.charts["trained"][0].items()
+            if stage in names
+        }
+    ),
+    name="density",
+    alt="A heat map for each stage: how many pictures have their best unit where. "
+    + ", ".join(
+        f"{s}: {int((telescope.usage(c.fitted[:, 0], c.som.grid) > 0).sum())} units used"
+        for s, c in atlas.charts["trained"][0].items() if s in names
+    ) + ".",
+    caption="How many of the fitted pictures each unit wins, trained network, first seed.",
+)  # fmt: skip
+
+# %% [markdown]
+# Some unevenness is chance: throw as many balls into as many boxes, and some stay empty. And random Gaussian codes with the same
+# covariance would be uneven as well. The entropy of the use must fall below the lowest 1 % of both.
+
+# %%
+results.take("TEL-3", depth.uneven_use(atlas))
+
+# %% [markdown]
+# :::{admonition} Reading TEL-3
+# :class: note
+# READ-TEL-3
+# :::
+#
+# ## Where does a class live?
+#
+# Ten best units stand for each picture. A torus has no middle, so how can a class have a centre? Take the unit that the class
+# chooses most often, and move every other position to the copy of it that lies nearest to this one. Then average.
+
+# %%
+shown = int(atlas.labels.bincount().argmax())
+examples = {}
+for stage in names:
+    chart = atlas.charts["trained"][0][stage]
+    units = chart.fitted[atlas.labels == shown]
+    found = telescope.class_centers(
+        units, torch.zeros(len(units), dtype=torch.int64), chart.som.grid, 1
+    )
+    examples[stage] = (units, found.modes[0], found.centers[0])
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.unfolding(examples, grid),
+    name="unfolding",
+    alt="Positions of the best units of one class on the map of each stage, above as they are, "
+    "below after unfolding: pieces that the border had cut off are joined.",
+    caption=f"Best units of the class “{own.names[shown]}”: above on the map, below moved to the copy "
+    "nearest to the most frequent unit. The mark is the centre.",
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+few = atlas.labels.unique()[:4].tolist()
+plots.show(
+    map_figures.class_maps(
+        {
+            "fitted": {s: atlas.charts["trained"][0][s].fitted[:, 0] for s in names},
+            "unseen": {s: atlas.charts["trained"][0][s].unseen[:, 0] for s in names},
+        },
+        {"fitted": atlas.labels, "unseen": atlas.unseen_labels},
+        grid, few, [own.names[i] for i in few],
+    ),
+    name="class-maps",
+    alt="Best units of the pictures of four classes on the map of each stage, fitted pictures above "
+    "unseen ones.",
+    caption="Where the pictures of four classes fall on the maps of the trained network, first seed. "
+    "Unseen pictures fall where the fitted ones do.",
+)  # fmt: skip
+
+# %% [markdown]
+# $D_\text{class}$ is the mean distance of the best units of a class to its centre. Alone it says little: it depends on the size
+# of the map. So we divide by the same number with shuffled labels.
+
+# %%
+relative = depth.spreads(atlas)
+relative_unseen = depth.spreads(atlas, unseen=True)
+results.take("TEL-4", depth.clustered(atlas, relative))
+
+# %%
+shrinking = depth.shrinking(atlas, relative)
+results.take("TEL-5", shrinking)
+
+# %%
+small = "CIFAR-10 is judged in the run on its own pictures."
+results.take("TEL-10", shrinking if dataset == "cifar10" else small)
+
+# %%
+results.take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
+
+# %% tags=["hide-input"]
+by_class = depth.spread_table(atlas)
+plots.show(
+    map_figures.depth_boxes(by_class, "class spread, units"),
+    name="class-spread",
+    alt="Box plots of the spread of classes for each stage: fitted and unseen pictures of the trained "
+    "network, its untrained twin, and shuffled labels. Medians, trained: "
+    + ", ".join(f"{s} {np.median(v):.1f}" for s, v in by_class["trained"].items()) + ".",
+    caption=f"Spread of the classes over the maps ({dataset}, {model}, all seeds). A box has a value for each class and seed.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-4, TEL-5 and TEL-6
+# :class: note
+# READ-TEL-456
+# :::
+#
+# ## How far apart are the codes?
+#
+# Positions on the map are one thing, weights another. A unit's weights are a code, the typical code of the pictures that land
+# there. The paper measures the cosine distance between all pairs of units: small in the first stage, large in the last.
+#
+# Cosine distances of numbers that are never negative are small anyway. And a stage whose codes hardly differ from picture to picture
+# has small distances because *everything* in it is small. So we divide by the loss: how many of the map's own steps lie between two codes?
+#
+# $$ q = \frac{\text{median distance between units}}{\text{loss of the map}} $$ (eq-q)
+
+# %% tags=["hide-input"]
+distances = {
+    kind: {
+        stage: telescope.unit_distances(chart.som).cpu().numpy()
+        for stage, chart in atlas.charts[kind][0].items()
+        if stage in names
+    }
+    for kind in depth.BOTH
+}
+plots.show(
+    map_figures.depth_boxes(distances, "cosine distance of two units"),
+    name="unit-distances",
+    alt="Box plots of the distances between all pairs of units, for each stage, trained and untrained. "
+    "Medians, trained: "
+    + ", ".join(f"{s} {np.median(v):.2g}" for s, v in distances["trained"].items()) + ".",
+    caption=f"Cosine distances between all pairs of units ({dataset}, {model}, first seed).",
+)  # fmt: skip
+
+# %%
+growths = depth.coding_growths(atlas)
+results.metrics["coding_growths"] = growths
+pd.DataFrame(growths).T.round(2)
+
+# %%
+diverse = depth.diverse_units(atlas, growths)
+results.take("TEL-7", diverse)
+
+# %%
+results.take("TEL-8", depth.diverse_centers(atlas, growths))
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.codings(
+        {c: {k: row[f"units, {k}"] for k in depth.BOTH} for c, row in growths.items()}
+    ),
+    name="codings",
+    alt="Growth of unit distance over loss from the first to the last stage under four codings. "
+    + ", ".join(
+        f"{c}: trained {row['units, trained']:.1f}, untrained {row['units, untrained']:.1f}"
+        for c, row in growths.items()
+    ) + ".",
+    caption="Growth of $q$ from the first stage to the last under four codings. At 1 nothing grows.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-7 and TEL-8
+# :class: note
+# READ-TEL-78
+# :::
+#
+# ### Does the size of the map matter?
+
+# %%
+sizes = [int(side) for side in grids.split()]
+on_grids = depth.grid_charts(atlas, sizes)
+results.take("TEL-9", depth.same_on_grids(atlas, on_grids))
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.depth_lines(
+        {f"{side} x {side}": on_grids["trained"][side] for side in sizes},
+        "distance of class centres",
+    ),
+    name="grids",
+    alt="Median distance between class centres for each stage, a line for each size of the map: "
+    + "; ".join(
+        f"{side}: " + ", ".join(f"{s} {v.mean():.2g}" for s, v in on_grids["trained"][side].items())
+        for side in sizes
+    ) + ".",
+    caption="Median cosine distance between class centres on maps of several sizes, trained network. "
+    "Line: mean over seeds; band: smallest to largest seed.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## The telescope
+#
+# Condense, *then* expand: this needs a starting point. So we follow $q$ from the input through the stem to the last stage.
+# A telescope is a valley: high at the input, low at CL1, high again at the end.
+
+# %%
+pixels = depth.pixel_distance(settings, own)
+results.take("TEL-17", depth.condense_then_expand(atlas, pixels))
+
+# %% tags=["hide-input"]
+q = depth.relative_distances(atlas)
+results.metrics["relative_distance"] = {
+    kind: {tap: values.tolist() for tap, values in row.items()}
+    for kind, row in q.items()
+}
+plots.show(
+    map_figures.depth_lines(q, "q = unit distance / loss", log=True),
+    name="telescope",
+    alt="q from the input to the last stage for each kind of network. Trained: "
+    + ", ".join(f"{tap} {values.mean():.2f}" for tap, values in q["trained"].items())
+    + ". Untrained: "
+    + ", ".join(f"{tap} {values.mean():.2f}" for tap, values in q["untrained"].items()) + ".",
+    caption=f"Unit distance over loss along the network ({dataset}, {model}). Line: mean over seeds; band: "
+    "smallest to largest seed.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading the telescope
+# :class: note
+# READ-TELESCOPE
+# :::
+#
+# ### Watch it form
+#
+# Where a network is trained here, we looked at it on the way: before the first pass, and after 1, 2, 4, 8 ... of them.
+
+# %%
+panels = depth.forming(list(snapshots.values()), atlas.labels, settings, names)
+
+# %% tags=["hide-input"]
+if snapshots:
+    plots.show(
+        map_figures.forming(panels, np.array(list(snapshots))),
+        name="forming",
+        alt="Unit distance over loss, and class spread over that with shuffled labels, of each stage against "
+        "the number of passes over the training pictures.",
+        caption="The telescope forms while a network is trained (first seed).",
+    )
+
+# %% [markdown]
+# :::{admonition} Reading the picture
+# :class: note
+# READ-FORMING
+# :::
+#
+# ### Who shares a code with whom?
+#
+# Many pictures share a unit. If the pictures that share one at CL1 also share one at CL2, the stages say the same thing in other words.
+# The paper says they do not: membership changes from layer to layer. We measure mutual information, adjusted for chance, between
+# the units of neighbouring stages. The yardstick is one stage under two maps.
+
+# %%
+results.take("TEL-18", depth.membership(atlas))
+
+# %% [markdown]
+# :::{admonition} Reading TEL-18
+# :class: note
+# READ-TEL-18
+# :::
+#
+# ## Attacks
+#
+# The attack climbs the loss of the network inside a small box around the picture {cite:p}`madry2018`. The paper's settings:
+# 50 steps of 0.02 of the half-width. The half-width is 1/255 on photographs; on the digits, which have 17 grey levels, we fixed 0.1
+# in advance.
+#
+# Two controls: the paper's, uniform noise in $[0, \epsilon]$, and a stronger one, Gaussian noise with the same Euclidean length as the attack.
+
+# %%
+chosen = depth.spread_rows(others.labels, attack_samples)
+hit_inputs, hit_labels = others.subset(chosen).tensors()
+targets = fragility.targets(
+    networks["trained"][0], hit_inputs, hit_labels, outputs, settings
+)
+attacked = fragility.attack(networks, hit_inputs, targets, chosen, atlas)
+under = fragility.accuracies(attacked)
+results.metrics["accuracy_under"] = under
+pd.DataFrame(under).round(3)
+
+# %%
+unknown = "The folders' names do not say which output of the network is theirs."
+results.take(
+    "TEL-11",
+    unknown if outputs is None else fragility.attack_destroys(attacked, settings),
+)
+
+# %%
+results.take(
+    "TEL-12",
+    unknown if outputs is None else fragility.noise_is_harmless(attacked, settings),
+)
+
+# %% [markdown]
+# How far does the best unit of a picture move? We divide by the mean distance between two random pictures on the same map: 1 means
+# that the attacked picture lands anywhere.
+
+# %%
+growing = fragility.shift_grows(attacked, atlas)
+results.take("TEL-13", growing)
+
+# %%
+results.take("TEL-14", fragility.noise_moves_little(attacked, atlas))
+
+# %% tags=["hide-input"]
+shifts = {
+    variant: dict(
+        zip(
+            names,
+            attacked.relative_shift(atlas, "trained", variant).mean(1).T,
+            strict=True,
+        )
+    )
+    for variant in ("PGD", "equal noise", "uniform noise")
+}
+shifts["PGD, untrained"] = dict(
+    zip(
+        names,
+        attacked.relative_shift(atlas, "untrained", "PGD").mean(1).T,
+        strict=True,
+    )
+)
+plots.show(
+    map_figures.depth_lines(shifts, "shift / random pair"),
+    name="shift",
+    alt="Mean shift of the best unit over that of random pairs of pictures, for each stage. "
+    + "; ".join(
+        f"{name}: " + ", ".join(f"{s} {v.mean():.2f}" for s, v in row.items())
+        for name, row in shifts.items()
+    ) + ".",
+    caption=f"How far small changes move a picture over the maps ({dataset}, {model}): the attack, noise of the same length, "
+    "uniform noise, and the attack on the untrained twin. Line: mean over seeds; band: smallest to largest.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-11 to TEL-14
+# :class: note
+# READ-ATTACK
+# :::
+#
+# ### Can an attack move the first stage?
+#
+# The attack aims at the answer. It has no reason to move CL1. What if it aims at CL1 itself, with the same box? Here PGD climbs the
+# relative change of one stage's map.
+
+# %%
+aims = fragility.aimed(networks["trained"], attacked, atlas)
+results.metrics["aimed"] = {
+    goal: {name: float(values.mean()) for name, values in row.items()}
+    for goal, row in aims.items()
+}
+pd.DataFrame(results.metrics["aimed"]).T.round(3)
+
+# %% [markdown]
+# :::{admonition} Reading the table
+# :class: note
+# READ-AIMED
+# :::
+#
+# ### Are small distances dangerous?
+#
+# The paper suspects that codes which are nearly alike in CL1 make a network fragile. It did not test this. If it is so, pictures whose code
+# lies close to the code of another class should flip under smaller attacks.
+
+# %%
+flips = fragility.flips(networks["trained"], attacked, atlas, hit_labels)
+results.take("TEL-16", fragility.distance_protects(flips, atlas))
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.flips(
+        flips.distances["first stage"].ravel(), flips.sizes.ravel(),
+        [share * attack_size for share in fragility.FLIPS],
+    ),
+    name="flips",
+    alt="Distance to the nearest unit of another class at the first stage, for pictures that flip at "
+    "each size of the attack.",
+    caption="Pictures by the smallest attack that flips them, against the distance of their code to another class at the "
+    "first stage, all seeds.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-16
+# :class: note
+# READ-TEL-16
+# :::
+#
+# ### Do errors lie far out?
+#
+# A picture that the network gets wrong may land far from the centre of its true class.
+
+# %%
+right = fragility.right_on(networks["trained"], others, outputs, settings)
+results.take(
+    "TEL-15", unknown if outputs is None else depth.errors_far_out(atlas, right)
+)
+
+# %% tags=["hide-input"]
+if outputs is not None:
+    away = depth.right_and_wrong(atlas, right)
+    plots.show(
+        map_figures.depth_boxes(away, "distance to the class centre, units"),
+        name="errors",
+        alt="Box plots of the distance of unseen pictures to the centre of their class at each stage, right "
+        "and wrong ones. "
+        + "; ".join(
+            f"{kind}: " + ", ".join(f"{s} {np.median(v):.1f}" for s, v in row.items() if len(v))
+            for kind, row in away.items()
+        ) + ".",
+        caption=f"Unseen pictures that the trained network gets right, and wrong ({int((~right).sum())} in all seeds).",
+    )  # fmt: skip
+
+# %% [markdown]
+# ### Closer within than between, and nearly linear
+#
+# Without any map: are codes of one class closer to each other than codes of two classes? And does the first stage act linearly on such small
+# changes? Then $f(x + \delta) - f(x)$ equals $J\delta$, with $J$ the derivative.
+
+# %%
+bent = fragility.nonlinear_shares(networks["trained"], attacked, names[0], settings)
+results.take("TEL-19", depth.closer_within(atlas, bent))
+
+# %% [markdown]
+# :::{admonition} Reading TEL-15 and TEL-19
+# :class: note
+# READ-TEL-1519
+# :::
+#
+# ## Exchanging layers
+#
+# If shallow layers all do the same, those of another network should do as well. *Stitching* {cite:p}`bansal2021` takes the front of the
+# smaller network and the rest of the larger one, and trains one 1 × 1 convolution between them. Everything else stays fixed. The control
+# is a front that was never trained.
+
+# %%
+stitched = stitching.study(settings, networks, own, others)
+results.take("TEL-20", stitched if isinstance(stitched, str) else stitched.endpoint)
+
+# %% tags=["hide-input"]
+if not isinstance(stitched, str):
+    plots.show(
+        map_figures.cut_bars(stitched.drops, "accuracy lost"),
+        name="stitching",
+        alt="Accuracy that the larger network loses when its front is replaced up to each stage. "
+        + "; ".join(
+            f"{kind}: " + ", ".join(f"{cut} {v.mean():.3f}" for cut, v in row.items())
+            for kind, row in stitched.drops.items()
+        ) + ".",
+        caption="Accuracy that the larger network loses when its layers up to a stage are exchanged for those of "
+        "the smaller one, trained or untrained. Dot: mean over seeds; line: smallest to largest.",
+    )  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-20
+# :class: note
+# READ-TEL-20
+# :::
+#
+# ## Does condensing help to generalise?
+#
+# The paper thinks so. Networks that learned shuffled labels cannot generalise. Is their CL1 less condensed?
+
+# %%
+noisy = {
+    "0 %": "fresh" if "fresh" in networks else "trained",
+    "50 %": "half",
+    "100 %": "memorising",
+}
+if "half" in networks:
+    condensed = {share: q[kind][names[0]] for share, kind in noisy.items()}
+    tested = {share: np.array(accuracy[kind]) for share, kind in noisy.items()}
+    helps = depth.condensing_helps(condensed, tested, seed)
+results.take(
+    "TEL-21",
+    helps if "half" in networks else "No twins with shuffled labels were trained in this run.",
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+if "half" in networks:
+    plots.show(
+        map_figures.noise_labels(condensed, tested),
+        name="noise",
+        alt="Test accuracy against q at the first stage for networks trained with 0, 50 and 100 % of the labels shuffled. "
+        + "; ".join(
+            f"{share}: q {condensed[share].mean():.2f}, accuracy {tested[share].mean():.2f}"
+            for share in condensed
+        ) + ".",
+        caption="Networks trained with more and less label noise: how far the codes of the first stage lie apart, and "
+        "accuracy on unseen pictures.",
+    )  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading TEL-21
+# :class: note
+# READ-TEL-21
+# :::
+#
+# ## Beyond convolutions
+#
+# The paper leaves transformers open. For each other architecture we count how many of three endpoints pass: shrinking classes (TEL-5), growing
+# distances (TEL-7), growing shifts (TEL-13). Each may use the coding that suits it best, chosen on other pictures.
+
+# %%
+attack_on = (hit_inputs, targets, chosen)
+wider = architectures.study(settings, networks, own, others, attack_on)
+convolutional = {
+    claim: architectures.passes(settings, claim, endpoint)
+    for claim, endpoint in (("TEL-5", shrinking), ("TEL-7", diverse), ("TEL-13", growing))
+    if not isinstance(endpoint, str)
+}  # fmt: skip
+results.metrics["beyond"] = wider if isinstance(wider, dict) else {}
+results.take(
+    "TEL-22",
+    wider if isinstance(wider, str) else architectures.beyond_convolutions(wider, convolutional),
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+if isinstance(wider, dict):
+    display(
+        pd.DataFrame(
+            {
+                name: row["values"] | {"accuracy": row["accuracy"]}
+                for name, row in wider.items()
+            }
+        ).T.round(2)
+    )
+
+# %% [markdown]
+# :::{admonition} Reading TEL-22
+# :class: note
+# READ-TEL-22
+# :::
+#
+# ## Strange pictures
+#
+# Do other pictures fall off the map? We compare their distance to the best unit with that of the fitted pictures: unseen pictures of the same kind,
+# attacked ones, random pixels, and another data set where one is given.
+
+# %%
+strange = {
+    "PGD": [attacked.variants["trained"][i]["PGD"] for i in range(len(networks["trained"]))],
+    "random pixels": depth.random_pixels(hit_inputs, len(networks["trained"])),
+}  # fmt: skip
+codes = depth.codes_of(networks["trained"], strange, names, settings)
+if beside != "none":
+    other_set, _ = pictures.load(beside, data_root, unseen, 20, seed, prepared)
+    said = maps.collect({"now": networks["trained"]}, other_set, names, settings)
+    codes[beside] = said["now"]
+strangeness = depth.strangeness(atlas, codes)
+results.metrics["strangeness"] = {
+    name: {s: float(v.mean()) for s, v in row.items()} for name, row in strangeness.items()
+}  # fmt: skip
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.depth_lines(
+        strangeness, "distance to the map", log=True, line=1, line_label="fitted"
+    ),
+    name="strange",
+    alt="Mean distance to the best unit over that of fitted pictures at each stage. "
+    + "; ".join(
+        f"{name}: " + ", ".join(f"{s} {v.mean():.2g}" for s, v in row.items())
+        for name, row in strangeness.items()
+    ) + ".",
+    caption="How far other pictures lie from the maps of the trained network, in units of the fitted pictures. "
+    "Line: mean over seeds; band: smallest to largest.",
+)  # fmt: skip
+
+# %% [markdown]
+# :::{admonition} Reading the picture
+# :class: note
+# READ-STRANGE
+# :::
+#
+# ## Explore the maps
+#
+# Hover over a unit: how many pictures it wins, and of which classes. Switch the stage above the map. On embedded data the picture
+# closest to each unit stands beside it.
+
+# %% tags=["hide-input"]
+plots.show(
+    map_figures.explorer(
+        depth.explored(atlas, own),
+        depth.thumbnails(own) if show_examples and own.embedded else None,
+    ),
+    name="explorer",
+    alt="The maps of the trained network, a stage at a time: the number of pictures of each unit as a "
+    "heat map, with the classes in it on hovering, and the picture closest to each unit.",
+    caption="The maps of the trained network, first seed. Choose a stage; hover over a unit for its classes.",
+)
+
+# %% [markdown]
+# ## What the paper leaves open
+#
+# **Is it learned?** The paper shows trained networks alone. An untrained network of the same architecture has shallow and deep stages too. Here every
+# effect stands beside that twin.
+#
+# **What is a small distance?** Cosine distances of non-negative codes are small anyway, and smaller where channels are larger. The loss of the map is a
+# yardstick of the same stage.
+#
+# **Cause or company?** Small distances at CL1 and fragility both come with training. A correlation over pictures is a first step, not a proof.
+#
+# **Finitely many codes.** A map with 400 units has 400 codes because we gave it 400. And a principal component analysis cannot show that codes are few: it
+# counts directions, not points.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. A torus by hand** (easy, 5 minutes). On a 20 × 20 torus, how far is (0, 0) from (19, 18)? What is the largest distance there is? Check yours below.
+#
+# ```{dropdown} Hint
+# Go the short way round in each direction.
+# ```
+#
+# ```{dropdown} Solution
+# One step up and two to the left: $\sqrt{1 + 4} = \sqrt 5 \approx 2.24$. The farthest point is 10 away in both directions: $\sqrt{200} \approx 14.1$.
+# ```
+
+# %%
+yours = torch.tensor([0.0, 0.0])  # the two distances
+ends = torch.tensor([[19, 18], [10, 10]])
+truth = telescope.torus_distance(torch.zeros(2), ends, 20)
+right = torch.allclose(yours.double(), truth, atol=0.01)
+"right" if right else "not yet: which way round is shorter?"
+
+# %% [markdown]
+# **2. A chance spread** (easy, 10 minutes). Throw 500 best units at random on a 20 × 20 map. What is their spread about their centre? Guess first, then
+# run the cell. The paper's classes spread over 1 to 5 units.
+#
+# ```{dropdown} Hint
+# The mean distance of two random units is 7.7. A centre lies nearer, but it is chosen as the mode, which means little here.
+# ```
+#
+# ```{dropdown} Solution
+# About 7.6, nearly the distance of two random units: on a torus, random points have no middle.
+# ```
+
+# %%
+generator = torch.Generator().manual_seed(seed)
+thrown = torch.randint(400, (500, 1), generator=generator)
+one_class = torch.zeros(500, dtype=torch.int64)
+somewhere = telescope.class_centers(thrown, one_class, 20, 1)
+float(telescope.class_spread(thrown, one_class, somewhere, 20)[0])
+
+# %% [markdown]
+# **3. The coding decides** (medium, 15 minutes, one run). Predict: what happens to $q$ at CL1 when each number of a code is scaled to mean 0 and deviation 1?
+# Then set `coding = "z-scored"` and run the chapter again.
+#
+# ```{dropdown} Hint
+# The cosine of two vectors with mean 0 is near 0. What is the distance then?
+# ```
+#
+# ```{dropdown} Solution
+# Unit distances become about 1 in every stage, by construction: unrelated codes are orthogonal. Only the loss still tells stages apart. That is why the
+# distance is divided by the loss, and why the table of codings has a row for it.
+# ```
+#
+# **4. A smaller attack** (medium, 15 minutes, one run). Halve `attack_size`. Which of TEL-11 to TEL-14 change their verdict?
+#
+# ```{dropdown} Hint
+# A shift can only be as large as what the change of the picture does at the stem.
+# ```
+#
+# ```{dropdown} Solution
+# There is no fixed answer: compare your numbers with the page. Look at the two kinds of noise first. If they shrink by half while the attack's shift at the
+# last stage does not, the attack finds directions that noise does not.
+# ```
+
+# %% [markdown]
+# ## The record
+#
+# Every claim of the paper, with its number, ours, and the verdict.
+
+# %%
+results.write()
+results
+
+# %% [markdown]
+# **What was easy.** The map: its rule is one line, and a step is two matrix products.
+#
+# **What was hard.** To find the right denominators. Nearly everything the paper plots also changes with depth in a network that learned nothing.
+#
+# **Where we departed from the paper.** Spreads are divided by those with shuffled labels, unit distances by the loss of the map, shifts by random pairs. The
+# centre of mass is normalised. Dimensions and losses are compared on equally many channels. Intervals of map quantities come from maps of resampled
+# pictures with other starts.
+#
+# ## Summary
+#
+# READ-SUMMARY
+#
+# Further reading: {cite:t}`lee2023telescope` for the paper; {cite:t}`kohonen1982` for the maps; {cite:t}`madry2018` for the attack;
+# {cite:t}`bansal2021` for stitching.
