@@ -75,11 +75,11 @@ grids = "10 20"  # sides of the maps whose class centres are compared
 sigma = 10.0  # units, width of the neighbourhood at the start
 alpha = 0.1  # rate of the map at the start
 som_epochs = 5  # passes of the map over its pictures
-batch_size = 10  # codes of one step of the map
+batch_size = 1  # codes of one step of the map; the paper's 10 for 50,000
 best_units = 10  # best units that stand for a picture
 backend = "innercodes"  # who takes the map's steps: innercodes, quicksom
-repeats = 8  # maps of resampled pictures behind an interval
-surrogates = 10  # sets of Gaussian codes that a map is held against
+repeats = 6  # maps of resampled pictures behind an interval
+surrogates = 8  # sets of Gaussian codes that a map is held against
 attack_size = 0.1  # half-width of the attack's box, pixels in [0, 1]
 attack_steps = 50  # steps of the attack
 attack_step = 0.02  # length of a step, share of the half-width
@@ -302,18 +302,18 @@ results.take("TEL-2", depth.plateau(atlas))
 plots.show(
     map_figures.densities(
         {
-            stage: telescope.usage(chart.fitted[:, 0], chart.som.grid).numpy()
+            stage: telescope.density(chart.fitted[:, 0], chart.som.grid).numpy()
             for stage, chart in atlas.charts["trained"][0].items()
             if stage in names
         }
     ),
     name="density",
-    alt="A heat map for each stage: how many pictures have their best unit where. "
+    alt="A heat map for each stage: where on the map pictures have their best unit. "
     + ", ".join(
         f"{s}: {int((telescope.usage(c.fitted[:, 0], c.som.grid) > 0).sum())} units used"
         for s, c in atlas.charts["trained"][0].items() if s in names
     ) + ".",
-    caption="How many of the fitted pictures each unit wins, trained network, first seed.",
+    caption="Density of the best units of the fitted pictures, times 100, trained network, first seed.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -461,7 +461,7 @@ plots.show(
         f"{c}: trained {row['units, trained']:.1f}, untrained {row['units, untrained']:.1f}"
         for c, row in growths.items()
     ) + ".",
-    caption="Growth of $q$ from the first stage to the last under four codings. At 1 nothing grows.",
+    caption="Growth of q from the first stage to the last under four codings. At 1 nothing grows.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -806,8 +806,7 @@ if "half" in networks:
 # distances (TEL-7), growing shifts (TEL-13). Each may use the coding that suits it best, chosen on other pictures.
 
 # %%
-attack_on = (hit_inputs, targets, chosen)
-wider = architectures.study(settings, networks, own, others, attack_on)
+wider = architectures.study(settings, networks, own, others, attacked)
 convolutional = {
     claim: architectures.passes(settings, claim, endpoint)
     for claim, endpoint in (("TEL-5", shrinking), ("TEL-7", diverse), ("TEL-13", growing))
@@ -816,7 +815,7 @@ convolutional = {
 results.metrics["beyond"] = wider if isinstance(wider, dict) else {}
 results.take(
     "TEL-22",
-    wider if isinstance(wider, str) else architectures.beyond_convolutions(wider, convolutional),
+    wider if isinstance(wider, str) else architectures.beyond_convolutions(settings, wider, convolutional),
 )  # fmt: skip
 
 # %% tags=["hide-input"]

@@ -11,7 +11,7 @@ TINY = {
     },
     "03_functional_telescope": {
         "epochs": 2, "n_seeds": 2, "bootstrap": 100, "progress": "off", "model": "resnet8", "fitted": 120, "unseen": 60,
-        "grid": 6, "grids": "4 6", "sigma": 3.0, "som_epochs": 1, "best_units": 4, "repeats": 3, "surrogates": 3,
+        "grid": 6, "grids": "4 6", "sigma": 3.0, "som_epochs": 1, "batch_size": 10, "best_units": 4, "repeats": 3, "surrogates": 3,
         "attack_steps": 2, "attack_samples": 20, "flip_steps": 2, "partner": "resnet20", "stitch_samples": 40,
         "stitch_epochs": 1, "beyond": "rows_lstm",
     },

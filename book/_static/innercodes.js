@@ -42,7 +42,7 @@
 
   function layout(given, width) {
     const { text, axis } = themed();
-    const result = { ...given, template: undefined, font: { ...given.font, color: text } };
+    const result = { ...given, template: undefined, updatemenus: undefined, font: { ...given.font, color: text } };
     if (width < 500) result.legend = { ...given.legend, orientation: "h", y: 1.15 };
     for (const name of new Set(["xaxis", "yaxis", ...Object.keys(given).filter((k) => /^[xy]axis/.test(k))])) {
       result[name] = { ...given[name], ...axis };
@@ -50,11 +50,27 @@
     return result;
   }
 
+  // Plotly's own menus can not be reached by keyboard: each becomes a real one above the drawing.
+  function menus(box, given, Plotly) {
+    for (const menu of given.updatemenus ?? []) {
+      const select = document.createElement("select");
+      select.className = "ic-menu";
+      select.setAttribute("aria-label", "What the figure shows");
+      menu.buttons.forEach((button) => select.append(new Option(button.label)));
+      select.addEventListener("change", () => {
+        const { method, args } = menu.buttons[select.selectedIndex];
+        Plotly[method](box, ...args);
+      });
+      box.before(select);
+    }
+  }
+
   async function draw(box) {
     const figure = JSON.parse(box.querySelector("script").textContent);
     const Plotly = await plotly();
     const options = { responsive: true, displaylogo: false };
     await Plotly.newPlot(box, figure.data, layout(figure.layout, box.clientWidth), options);
+    menus(box, figure.layout, Plotly);
     // Plotly adds buttons: the box is no single picture any more, and its drawing says no more than its label.
     box.setAttribute("role", "group");
     box.querySelectorAll(".main-svg").forEach((svg) => svg.setAttribute("aria-hidden", "true"));

@@ -66,13 +66,19 @@ def survey(
     pictures: Pictures,
     others: Pictures,
     stages: Sequence[str],
-    stem: str,
+    stem: str = "",
 ) -> Atlas:
-    """Codes and maps of all networks: one pass of each over all pictures, a map for every stage and seed, and repetitions."""
-    taps = ("input", stem, *stages)
+    """Codes and maps of all networks: one pass of each over all pictures, a map for every stage and seed, and repetitions.
+
+    With a `stem` it and the input are mapped too; the stem is not repeated.
+    """
+    taps = ("input", stem, *stages) if stem else tuple(stages)
     fitted, unseen = (maps.collect(networks, part, taps, run) for part in (pictures, others))
     charts = maps.charts(fitted, unseen, run)
-    replicates = maps.replicate({kind: fitted[kind] for kind in BOTH}, pictures.labels, run)
+    repeated = {
+        kind: [{tap: codes[tap] for tap in taps if not stem or tap != stem} for codes in fitted[kind]] for kind in BOTH
+    }
+    replicates = maps.replicate(repeated, pictures.labels, run)
     return Atlas(run, tuple(stages), stem, pictures.labels, others.labels, fitted, unseen, charts, replicates)
 
 
@@ -362,7 +368,10 @@ def _shuffled_unseen(atlas: Atlas, chart: StageMap) -> float:
 def relative_distances(atlas: Atlas) -> dict[str, dict[str, np.ndarray]]:
     """Unit distance over loss of every kind, stage and seed, the input and the stem included: (seeds,)."""
     return {
-        kind: {tap: atlas.each(kind, tap, lambda chart: chart.relative_distance) for tap in atlas.charts[kind][0]}
+        kind: {
+            tap: atlas.each(kind, tap, lambda chart: chart.relative_distance)
+            for tap in ("input", atlas.stem, *atlas.stages)
+        }
         for kind in atlas.charts
     }
 

@@ -4,6 +4,7 @@ Attacks work on pixels in [0, 1]; a network's normalisation is part of it. Array
 once stands in every row.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,18 +27,20 @@ CHUNK = 128
 
 @dataclass(frozen=True)
 class Attacked:
-    """Pictures and what was made of them: inputs (n, C, H, W) and outputs to aim away from, int64 (n,), `rows` their places.
+    """Pictures and what was made of them against some networks: inputs (n, C, H, W) and outputs to aim away from, int64 (n,), `rows` their
+    places.
 
     `variants` has, for each kind and seed, the inputs under each perturbation; `right` whether the network is right on
-    each, bool (n,); `shifts` how far the k units of each picture moved at each stage, float64 (n, k).
+    each, bool (n,); `units` the k best units of each at every stage, int64 (n, k).
     """
 
+    networks: Mapping[str, Sequence[nn.Module]]
     inputs: Tensor
     targets: Tensor
     rows: Tensor
-    variants: dict[str, list[dict[str, Tensor]]]
-    right: dict[str, list[dict[str, np.ndarray]]]
-    units: dict[str, list[dict[str, dict[str, Tensor]]]]
+    variants: Mapping[str, Sequence[Mapping[str, Tensor]]]
+    right: Mapping[str, Sequence[Mapping[str, np.ndarray]]]
+    units: Mapping[str, Sequence[Mapping[str, Mapping[str, Tensor]]]]
 
     def shift(self, atlas: Atlas, kind: str, seed: int, variant: str, stage: str) -> np.ndarray:
         """How far the units of each rank moved, float64 (n, k)."""
@@ -50,14 +53,18 @@ class Attacked:
         for seed in range(len(self.units[kind])):
             by_stage = []
             for stage in atlas.stages:
-                grid = atlas.charts[kind][seed][stage].som.grid
-                at = telescope.positions(self.units[kind][seed]["clean"][stage][:, 0], grid)
-                apart = telescope.torus_distance(at[:, None], at, grid)
-                random = float(apart.sum() / (len(at) * (len(at) - 1)))
-                # All pictures in one unit: no distance to compare with, and none that a smaller change could go.
-                by_stage.append(self.shift(atlas, kind, seed, variant, stage)[:, 0] / max(random, 1e-9))
+                units = self.units[kind][seed]["clean"][stage][:, 0]
+                random = random_distance(units, atlas.charts[kind][seed][stage].som.grid)
+                by_stage.append(self.shift(atlas, kind, seed, variant, stage)[:, 0] / random)
             found.append(np.stack(by_stage, -1))
         return np.stack(found)
+
+
+def random_distance(units: Tensor, grid: tuple[int, int]) -> float:
+    """Mean distance of two different pictures, whose units are int64 (n,); at least that of one step in one pair."""
+    at = telescope.positions(units, grid)
+    pairs = len(at) * (len(at) - 1)
+    return max(float(telescope.torus_distance(at[:, None], at, grid).sum()), 1.0) / pairs
 
 
 def attack(
@@ -65,35 +72,53 @@ def attack(
 ) -> Attacked:
     """PGD of the paper (steps of 0.02 of the size, 50 of them), uniform noise, and noise of PGD's L2 norm, on every network."""
     run = atlas.run
-    variants, right, units = {}, {}, {}
-    for kind in BOTH:
-        members = networks[kind]
-        made = [_variants(net, inputs, targets, run, seed) for net, seed in zip(members, run.seeds, strict=False)]
-        seen = [
-            {name: _right(net, x, targets, run) for name, x in v.items()} for net, v in zip(members, made, strict=True)
+    variants = {
+        kind: [_variants(net, inputs, targets, run, seed) for net, seed in zip(networks[kind], run.seeds, strict=False)]
+        for kind in BOTH
+    }
+    right = {
+        kind: [
+            {name: _right(net, x, targets, run) for name, x in made.items()}
+            for net, made in zip(networks[kind], variants[kind], strict=True)
         ]
+        for kind in BOTH
+    }
+    made = Attacked(networks, inputs, targets, rows, _each_seed(variants, run), _each_seed(right, run), {})
+    return locate(made, atlas)
+
+
+def locate(attacked: Attacked, atlas: Atlas) -> Attacked:
+    """The same inputs on the maps of an atlas, which may be other maps of the same networks."""
+    run, units = atlas.run, {}
+    for kind in BOTH:
+        members = attacked.networks[kind]
         said = [
             {
                 name: maps.collect({kind: [net]}, list(x.split(CHUNK)), atlas.stages, run)[kind][0]
-                for name, x in v.items()
+                for name, x in attacked.variants[kind][j].items()
             }
-            for net, v in zip(members, made, strict=True)
+            for j, net in enumerate(members)
         ]
-        for i in range(len(run.seeds)):
-            j = i % len(members)
-            fitted = atlas.fitted[kind][j]
-            variants.setdefault(kind, []).append(made[j])
-            right.setdefault(kind, []).append(seen[j])
-            units.setdefault(kind, []).append(
-                {
-                    name: {
-                        stage: _units(atlas.charts[kind][i][stage], maps.coded(parts, run.coding, fitted[stage]), run)
-                        for stage, parts in codes.items()
-                    }
-                    for name, codes in said[j].items()
+        units[kind] = [
+            {
+                name: {
+                    stage: _units(
+                        atlas.charts[kind][i][stage],
+                        maps.coded(parts, run.coding, atlas.fitted[kind][i % len(members)][stage]),
+                        run,
+                    )
+                    for stage, parts in codes.items()
                 }
-            )
-    return Attacked(inputs, targets, rows, variants, right, units)
+                for name, codes in said[i % len(members)].items()
+            }
+            for i in range(len(run.seeds))
+        ]
+    return dataclasses.replace(attacked, units=units)
+
+
+def _each_seed(rows: Mapping[str, Sequence[Any]], run: Run) -> dict[str, list[Any]]:
+    """A list entry for each seed, where a network that is there once stands in all."""
+    return {kind: [members[i % len(members)] for i in range(len(run.seeds))] for kind, members in rows.items()}
 
 
 def _variants(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run, seed: int) -> dict[str, Tensor]:
@@ -417,25 +442,19 @@ def aimed(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas) -> di
     run, found = atlas.run, {}
     goals = {"the answer": None, atlas.first: atlas.first, atlas.last: atlas.last}
     for goal, stage in goals.items():
-        rows = {name: [] for name in (*atlas.stages, "accuracy")}
-        for i, seed in enumerate(run.seeds):
-            network = networks[i % len(networks)]
-            changed = (
-                attacked.variants["trained"][i]["PGD"]
-                if stage is None
-                else stage_attack(network, stage, attacked.inputs, run, seed)
-            )
+        rows: dict[str, list[float]] = {name: [] for name in (*atlas.stages, "accuracy")}
+        for i, (network, seed) in enumerate(zip(networks, run.seeds, strict=False)):
+            changed = attacked.variants["trained"][i]["PGD"]
+            if stage is not None:
+                changed = stage_attack(network, stage, attacked.inputs, run, seed)
             codes = maps.collect({"trained": [network]}, list(changed.split(CHUNK)), atlas.stages, run)["trained"][0]
-            for name in atlas.stages:
-                chart = atlas.charts["trained"][i][name]
-                fitted = atlas.fitted["trained"][i % len(networks)][name]
-                after = _units(chart, maps.coded(codes[name], run.coding, fitted), run)[:, 0]
-                before = attacked.units["trained"][i]["clean"][name][:, 0]
-                at = telescope.positions(before, chart.som.grid)
-                random = float(telescope.torus_distance(at[:, None], at, chart.som.grid).sum()) / (
-                    len(at) * (len(at) - 1)
-                )
-                rows[name].append(float(telescope.unit_shift(before, after, chart.som.grid).mean()) / max(random, 1e-9))
             rows["accuracy"].append(float(_right(network, changed, attacked.targets, run).mean()))
+            for j in range(i, len(run.seeds), len(networks)):
+                for name in atlas.stages:
+                    chart, fitted = atlas.charts["trained"][j][name], atlas.fitted["trained"][i][name]
+                    after = _units(chart, maps.coded(codes[name], run.coding, fitted), run)[:, 0]
+                    before = attacked.units["trained"][j]["clean"][name][:, 0]
+                    moved = telescope.unit_shift(before, after, chart.som.grid).mean()
+                    rows[name].append(float(moved) / random_distance(before, chart.som.grid))
         found[goal] = {name: np.array(values) for name, values in rows.items()}
     return found

@@ -315,7 +315,7 @@ def noise_labels(q: Mapping[str, np.ndarray], accuracy: Mapping[str, np.ndarray]
         colour, marker = look["color"], look["marker"]
         axes.scatter(_array(q[name]), _array(accuracy[name]), s=45, alpha=0.8, color=colour, marker=marker, label=name)
     axes.set(xlabel="homogeneity q at CL1", ylabel="test accuracy")
-    _legend(figure, title="wrong labels")
+    _legend(figure, title="shuffled labels")
     return figure
 
 

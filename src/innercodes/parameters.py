@@ -286,11 +286,19 @@ CHAPTERS["03_functional_telescope"] = (
     Parameter(
         "som_epochs", int, 5, "Passes of the map over its pictures, as in the paper.", "passes", low=1, high=10_000
     ),
-    Parameter("batch_size", int, 10, "Codes of one step of the map.", "codes", low=1, high=100_000),
+    Parameter(
+        "batch_size",
+        int,
+        1,
+        "Codes of one step of the map; the paper's 10 for 50,000 pictures.",
+        "codes",
+        low=1,
+        high=100_000,
+    ),
     Parameter("best_units", int, 10, "Best units that stand for a picture.", "units", low=1, high=100),
     Parameter("backend", str, "innercodes", "Who takes the map's steps.", choices=("innercodes", "quicksom")),
-    Parameter("repeats", int, 8, "Maps of resampled pictures behind an interval.", "maps", low=3, high=1000),
-    Parameter("surrogates", int, 10, "Sets of Gaussian codes that a map is held against.", "sets", low=3, high=10_000),
+    Parameter("repeats", int, 6, "Maps of resampled pictures behind an interval.", "maps", low=3, high=1000),
+    Parameter("surrogates", int, 8, "Sets of Gaussian codes that a map is held against.", "sets", low=3, high=10_000),
     Parameter("attack_size", float, 0.1, "Half-width of the attack's box, pixels in [0, 1].", low=0, high=1),
     Parameter("attack_steps", int, 50, "Steps of the attack.", "steps", low=1, high=10_000),
     Parameter("attack_step", float, 0.02, "Length of a step, as a share of the half-width.", low=0, high=10),

@@ -1,0 +1,248 @@
+"""Folders of pictures against what was put into them; digits against the room they come from."""
+
+import json
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from innercodes import data, models, pictures
+from innercodes.parameters import ParameterError
+
+
+def grey(number):
+    """A grey level of its own for each picture, so that a picture says which it is."""
+    return (7 * number) % 256
+
+
+def folder_of(root, name="set", **splits):
+    """Pictures root/name/split/class/*.png with as many as `splits` says: {class: count}; returns the level of each file."""
+    levels, number = {}, 0
+    for split, classes in splits.items():
+        for label, count in classes.items():
+            (root / name / split / label).mkdir(parents=True)
+            for i in range(count):
+                file = root / name / split / label / f"{i:02d}.png"
+                Image.new("RGB", (12, 8), (grey(number),) * 3).save(file)
+                levels[split, label, i] = grey(number) / 255
+                number += 1
+    return levels
+
+
+def load(root, fitted=100, unseen=100, seed=0, prepared=None, name="set"):
+    return pictures.load(name, str(root), fitted, unseen, seed, prepared)
+
+
+def levels_of(found):
+    return [round(float(x.mean()) * 255) for x in found.tensors()[0]]
+
+
+@pytest.mark.parametrize(
+    ("splits", "used"),
+    [
+        (("train", "val"), ("train", "val")),
+        (("train", "test"), ("train", "test")),
+        (("val", "test"), ("val", "test")),
+        (("train", "val", "test"), ("train", "val")),
+    ],
+)
+def test_both_splits_hold_their_own_files_in_the_order_of_the_folders(tmp_path, splits, used):
+    made = folder_of(tmp_path, **{split: {"pear": 3, "apple": 2, "fig": 4} for split in splits})
+    for split, found in zip(used, load(tmp_path), strict=True):
+        assert found.classes == found.names == ("apple", "fig", "pear") and not found.embedded
+        assert found.labels.tolist() == [0] * 2 + [1] * 4 + [2] * 3 and len(found) == 9
+        inputs, labels = found.tensors()
+        assert inputs.dtype == torch.float32 and inputs.shape == (9, 3, 8, 12) and torch.equal(labels, found.labels)
+        expected = [made[split, name, i] for name in found.classes for i in range(9) if (split, name, i) in made]
+        assert inputs.mean((1, 2, 3)).tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_other_files_are_passed_over_and_endings_may_be_capital(tmp_path):
+    folder_of(tmp_path, train={"a": 2, "b": 1}, val={"a": 1, "b": 1})
+    (tmp_path / "set/train/a/notes.txt").write_text("no picture")
+    (tmp_path / "set/train/readme.md").write_text("no folder")
+    (tmp_path / "set/train/b/deeper").mkdir()
+    Image.new("RGB", (12, 8)).save(tmp_path / "set/train/b/deeper/x.png")
+    Image.new("L", (12, 8), 99).save(tmp_path / "set/train/b/Y.JPG", "JPEG")  # grey becomes three equal channels
+    fitted, _ = load(tmp_path)
+    assert fitted.labels.tolist() == [0, 0, 1, 1]
+    last, label = fitted[3]
+    assert label == 1 and last.shape == (3, 8, 12)
+    assert last.flatten().tolist() == pytest.approx([99 / 255] * 288, abs=0.01)
+
+
+def test_pictures_are_drawn_evenly_and_by_the_seed(tmp_path):
+    folder_of(tmp_path, train={"a": 12, "b": 2, "c": 12}, val={"a": 5, "b": 5, "c": 5})
+    fitted, unseen = load(tmp_path, 10, 6)
+    assert Counter(fitted.labels.tolist()) == {0: 4, 1: 2, 2: 4} and Counter(unseen.labels.tolist()) == {
+        0: 2,
+        1: 2,
+        2: 2,
+    }
+    assert fitted.rows.tolist() == sorted(set(fitted.rows.tolist()))
+    again, other = load(tmp_path, 10, 6)[0], load(tmp_path, 10, 6, seed=1)[0]
+    assert levels_of(fitted) == levels_of(again) and levels_of(fitted) != levels_of(other)
+    everything, _ = load(tmp_path, 26, 6)
+    assert len(everything) == len(load(tmp_path, 1000, 6)[0]) == 26
+
+
+def test_a_single_split_is_parted_into_two_that_share_nothing(tmp_path):
+    folder_of(tmp_path, val={"a": 10, "b": 9, "c": 8})
+    first, second = load(tmp_path)
+    assert (len(first), len(second)) == (18, 9)
+    found = levels_of(first), levels_of(second)
+    assert not set(found[0]) & set(found[1]) and sorted(found[0] + found[1]) == sorted(map(grey, range(27)))
+    for part in (first, second):  # a label stays with its picture
+        number = {grey(i): 0 if i < 10 else 1 if i < 19 else 2 for i in range(27)}
+        assert [number[level] for level in levels_of(part)] == part.labels.tolist()
+    assert [levels_of(part) for part in load(tmp_path)] == list(found)
+    assert set(levels_of(load(tmp_path, seed=1)[1])) != set(found[1])
+
+
+def test_prepared_pictures_have_the_size_and_lie_in_the_range_that_networks_take(tmp_path):
+    (tmp_path / "set/val/a").mkdir(parents=True)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    for i in range(6):
+        Image.fromarray(noise).save(tmp_path / f"set/val/a/{i}.png")
+    # Mean and deviation belong to the network, not to the pictures.
+    prepared = models.Preparation(20, 0.5, "bicubic", (0.5,) * 3, (0.1,) * 3)
+    fitted, _ = load(tmp_path, prepared=prepared)
+    inputs = fitted.tensors()[0]
+    assert inputs.shape == (4, 3, 20, 20) and 0 <= float(inputs.min()) < 0.3 and 0.7 < float(inputs.max()) <= 1
+    # crop_pct = 0.5: the shorter side becomes 40, as it is, and the middle 20 x 20 is cut out.
+    middle = torch.from_numpy(noise[10:30, 20:40]).permute(2, 0, 1) / 255
+    torch.testing.assert_close(inputs[0], middle)
+    assert load(tmp_path)[0][0][0].shape == (3, 40, 60)
+
+
+@pytest.mark.parametrize("root", ["", "here"])
+def test_a_folder_that_is_missing_is_named(tmp_path, root, monkeypatch):
+    folder_of(tmp_path, val={"a": 3})
+    monkeypatch.chdir(tmp_path)  # an empty root is not this folder
+    root = str(tmp_path) if root else ""
+    name = "other" if root else "set"
+    with pytest.raises(ParameterError, match=f"^data_root = .*: must be the folder that holds {name}/train") as caught:
+        pictures.load(name, root, 10, 10, 0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("inside", ["nothing", "files", "empty classes"])
+def test_a_split_without_pictures_is_named(tmp_path, inside):
+    (tmp_path / "set/train").mkdir(parents=True)
+    if inside == "files":
+        Image.new("RGB", (4, 4)).save(tmp_path / "set/train/x.png")
+    if inside == "empty classes":
+        (tmp_path / "set/train/a").mkdir()
+    with pytest.raises(ParameterError, match=r"^data_root: set/train holds no folders with pictures \(\.jpg"):
+        load(tmp_path)
+
+
+def test_splits_with_different_classes_are_refused(tmp_path):
+    folder_of(tmp_path, train={"a": 2, "b": 2}, val={"a": 2, "c": 2})
+    with pytest.raises(ParameterError, match="^data_root: set/train and set/val hold different classes$"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture at all", None])
+def test_a_file_that_is_no_picture_is_named_when_it_is_read(tmp_path, content):
+    folder_of(tmp_path, train={"a": 2, "b": 2}, val={"a": 1, "b": 1})
+    file = tmp_path / "set/train/b/00.png"
+    file.write_bytes(file.read_bytes()[:45] if content is None else content)
+    fitted, _ = load(tmp_path)  # no file is opened before it is asked for
+    assert fitted[0][0].shape == (3, 8, 12)
+    with pytest.raises(ParameterError, match="^data_root: set/train: a picture cannot be read: ") as caught:
+        fitted[2]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.xfail(strict=True, reason="pictures.py: PIL's DecompressionBombError is no OSError and no ValueError")
+def test_a_file_that_claims_to_be_huge_is_named_when_it_is_read(tmp_path, monkeypatch):
+    folder_of(tmp_path, val={"a": 6})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(ParameterError, match="^data_root: set/val: a picture cannot be read: "):
+        load(tmp_path)[0].tensors()
+
+
+def test_names_come_from_classes_json_where_there_is_one(tmp_path):
+    folder_of(tmp_path, val={"n1": 3, "n2": 3})
+    (tmp_path / "set/classes.json").write_text(json.dumps({"n2": {"index": 5, "name": "a red fox"}, "other": {}}))
+    for part in load(tmp_path):
+        assert part.classes == ("n1", "n2") and part.names == ("n1", "a red fox")
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", '{"n1": 3}', '{"n1": "fox"}', '{"n1": null}', b"\xff\xfe\xff"])
+def test_a_garbled_classes_json_is_named(tmp_path, text):
+    folder_of(tmp_path, val={"n1": 3})
+    (tmp_path / "set/classes.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ParameterError, match=r"^data_root: set/classes\.json cannot be used: ") as caught:
+        load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_digits_are_those_of_the_data_room():
+    for split, found in zip(("train", "test"), pictures.load("digits", "", 10**6, 10**6, 0), strict=True):
+        whole = data.load("digits", split)
+        inputs, labels = found.tensors()
+        assert torch.equal(inputs, whole.inputs) and torch.equal(labels, whole.labels)
+        assert found.embedded and found.classes == found.names == tuple(map(str, range(10)))
+    fitted, unseen = pictures.load("digits", "", 50, 20, 3)
+    assert Counter(fitted.labels.tolist()) == dict.fromkeys(range(10), 5) and len(unseen) == 20
+    whole = data.load("digits", "train")
+    for i in (0, 17, 49):
+        picture, label = fitted[i]
+        row = int(fitted.rows[i])
+        assert torch.equal(picture, whole.inputs[row]) and label == int(whole.labels[row])
+    assert not torch.equal(fitted.rows, pictures.load("digits", "", 50, 20, 4)[0].rows)
+
+
+def counted(count=40):
+    """Pictures that note which of them were read."""
+    asked = []
+
+    def read(row):
+        asked.append(row)
+        return torch.full((1, 2, 2), float(row))
+
+    labels = torch.arange(count) % 4
+    return pictures.Pictures(read, torch.arange(count), labels, tuple("abcd"), tuple("abcd")), asked
+
+
+def test_only_the_pictures_that_are_asked_for_are_read():
+    every, asked = counted()
+    part = every.subset(torch.arange(10, 30)).subset(torch.tensor([3, 0, 19]))
+    assert len(part) == 3 and part.labels.tolist() == [13 % 4, 10 % 4, 29 % 4] and not asked
+    assert float(part[1][0].mean()) == 10 and asked == [10]
+    inputs, labels = part.tensors()
+    assert (
+        asked == [10, 13, 10, 29] and inputs[:, 0, 0, 0].tolist() == [13, 10, 29] and torch.equal(labels, part.labels)
+    )
+
+
+def test_batches_are_read_one_after_the_other_in_order():
+    every, asked = counted()
+    batches = iter(every.batches(16))
+    assert not asked
+    inputs, labels = next(batches)
+    assert asked == list(range(16)) and inputs[:, 0, 0, 0].tolist() == asked and labels.tolist() == [0, 1, 2, 3] * 4
+    assert [len(y) for _, y in batches] == [16, 8] and asked == list(range(40))
+
+
+def of_classes(*names):
+    return pictures.Pictures(lambda row: None, torch.arange(0), torch.arange(0), names, names)
+
+
+def test_outputs_by_number_by_wordnet_id_or_not_at_all():
+    from timm.data import ImageNetInfo  # after the repair in _compat
+
+    info = ImageNetInfo()
+    chosen = [217, 0, 701]
+    wnids = [info.index_to_label_name(i) for i in chosen]
+    assert pictures.outputs_of(of_classes(*wnids), 1000).tolist() == chosen
+    assert pictures.outputs_of(of_classes(*wnids), 3).tolist() == [0, 1, 2]  # a network of its own
+    assert pictures.outputs_of(of_classes(*wnids), 10) is None
+    assert pictures.outputs_of(of_classes(*wnids, "fox"), 1000) is None
+    every = sorted(info.label_names())
+    found = pictures.outputs_of(of_classes(*every), 1000)
+    assert [info.index_to_label_name(int(i)) for i in found] == every
