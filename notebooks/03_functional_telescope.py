@@ -300,13 +300,7 @@ results.take("TEL-2", depth.plateau(atlas))
 
 # %% tags=["hide-input"]
 plots.show(
-    map_figures.densities(
-        {
-            stage: telescope.density(chart.fitted[:, 0], chart.som.grid).numpy()
-            for stage, chart in atlas.charts["trained"][0].items()
-            if stage in names
-        }
-    ),
+    map_figures.densities(depth.densities(atlas)),
     name="density",
     alt="A heat map for each stage: where on the map pictures have their best unit. "
     + ", ".join(

@@ -806,6 +806,19 @@ def spread_rows(labels: Tensor, most: int) -> Tensor:
     return picked.sort().values
 
 
+def densities(atlas: Atlas) -> dict[str, np.ndarray]:
+    """Density of the best units on each trained map of the first seed, times 100; unsmoothed where they lie on one line."""
+    found = {}
+    for stage in atlas.stages:
+        chart = atlas.charts["trained"][0][stage]
+        units, grid = chart.fitted[:, 0], chart.som.grid
+        try:
+            found[stage] = telescope.density(units, grid).numpy()
+        except ValueError:
+            found[stage] = 100 * telescope.usage(units, grid).double().numpy() / len(units)
+    return found
+
+
 def spread_table(atlas: Atlas) -> dict[str, dict[str, np.ndarray]]:
     """The spread of every class in grid units, all seeds together: set and stage to (classes * seeds,)."""
     mixed = atlas.labels[torch.randperm(len(atlas.labels), generator=torch.Generator().manual_seed(0))]
