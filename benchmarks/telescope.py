@@ -8,7 +8,7 @@ import torch
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
-from innercodes import activations, models, telescope
+from innercodes import activations, attacks, models, telescope
 
 MODULES = "from innercodes import activations, models, telescope"
 
@@ -86,6 +86,28 @@ def taps(quick: bool) -> Iterator[ratios.Row]:
         )  # fmt: skip
 
 
+def pgd(quick: bool) -> Iterator[ratios.Row]:
+    """The attack beside the forward passes and input gradients that it can not do without."""
+    network = models.untrained("resnet8" if quick else "resnet20", 0, channels=3, outputs=10).eval()
+    inputs, steps = torch.rand(8 if quick else 128, 3, 32, 32), 2 if quick else 10
+    labels = torch.zeros(len(inputs), dtype=torch.int64)
+
+    def gradients() -> Tensor:
+        x = inputs.clone()
+        for _ in range(steps):
+            x.requires_grad_(True)
+            loss = nn.functional.cross_entropy(network(x), labels, reduction="sum")
+            (slope,) = torch.autograd.grad(loss, x)
+            x = x.detach()
+        return slope
+
+    yield ratios.compare(
+        f"PGD, {steps} steps on {len(inputs)} pictures, CIFAR ResNet-20",
+        lambda: attacks.pgd(network, inputs, labels, 0.01, steps, 0, 0, 1),
+        "forward passes and input gradients", gradients, 1.05, repeats=7,
+    )  # fmt: skip
+
+
 def axes(quick: bool) -> Iterator[ratios.Row]:
     """Explained variance of the first 30 axes."""
     rows, columns, components = (100, 40, 30) if quick else (10_000, 2048, 1000)
@@ -129,7 +151,7 @@ def memory(quick: bool) -> Iterator[ratios.Row]:
     )
 
 
-SECTIONS = (maps_against_quicksom, maps_against_their_products, taps, axes, memory)
+SECTIONS = (maps_against_quicksom, maps_against_their_products, taps, pgd, axes, memory)
 
 if __name__ == "__main__":
     sys.exit(ratios.main("telescope", SECTIONS, ("quicksom", "scikit-learn", "timm")))

@@ -381,10 +381,6 @@ shrinking = depth.shrinking(atlas, relative)
 results.take("TEL-5", shrinking)
 
 # %%
-small = "CIFAR-10 is judged in the run on its own pictures."
-results.take("TEL-10", shrinking if dataset == "cifar10" else small)
-
-# %%
 results.take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
 
 # %% tags=["hide-input"]
@@ -443,6 +439,13 @@ results.take("TEL-7", diverse)
 
 # %%
 results.take("TEL-8", depth.diverse_centers(atlas, growths))
+
+# %% [markdown]
+# The paper finds the same in networks trained on small pictures. At our scales this is a claim on CIFAR-10: classes shrink, and distances
+# grow more than in the twin.
+
+# %%
+results.take("TEL-10", depth.on_small_pictures(settings, shrinking, diverse))
 
 # %% tags=["hide-input"]
 plots.show(

@@ -137,6 +137,18 @@ def test_plotly_figures_are_drawn(opened: SimpleNamespace) -> None:
         assert box.locator("svg.main-svg").first.bounding_box()["height"] > 100
 
 
+def test_menus_of_figures_work_by_keyboard(opened: SimpleNamespace) -> None:
+    for menu in opened.page.locator("select.ic-menu").all():
+        box = menu.locator("xpath=following-sibling::*[contains(@class, 'ic-plotly')][1]")
+        visible = "e => e.data.map((t) => t.visible !== false)"
+        before = box.evaluate(visible)
+        menu.focus()
+        opened.page.keyboard.press("ArrowDown")
+        opened.page.wait_for_timeout(300)
+        assert box.evaluate(visible) != before and any(box.evaluate(visible))
+        assert menu.get_attribute("aria-label") and box.locator(".updatemenu-container").count() == 0
+
+
 def test_text_and_ink_stand_out(opened: SimpleNamespace) -> None:
     """Page, still figures (their ink is the page's text colour) and the writing in Plotly figures, on what lies behind."""
     colours = opened.page.evaluate("""() => {
