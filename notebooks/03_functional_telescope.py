@@ -123,6 +123,15 @@ from IPython.display import display
 
 plots.style()
 results = claims.Results(settings)
+results.metrics["endpoints"] = {}
+
+
+def take(claim, endpoint):
+    if not isinstance(endpoint, str):
+        kept = {name: endpoint.get(name) for name in ("value", "ci")}
+        results.metrics["endpoints"][claim] = kept
+    return results.take(claim, depth.ELSEWHERE[preset].get(claim, endpoint))
+
 
 # %% [markdown]
 # ## Eight colours on a map
@@ -182,7 +191,7 @@ snapshots = {}
 
 
 def watch(network, epoch):
-    if depth.snapshot_due(epoch, epochs):
+    if depth.snapshot_due(epoch, noise_epochs or epochs):
         names, _ = twins.chosen_stages(network, stages)
         said = maps.collect({"now": [network]}, own, names, settings)
         snapshots[epoch + 1] = said["now"][0]
@@ -254,13 +263,15 @@ plots.show(
 # effective number of dimensions. Does its logarithm grow with the stage?
 
 # %%
-results.take("TEL-1", depth.dimension(atlas))
+take("TEL-1", depth.dimension(atlas))
 
 # %% [markdown]
-# :::{admonition} Reading TEL-1
-# :class: note
-# READ-TEL-1
-# :::
+# The picture that the paper describes is in the *untrained* panel: the deeper the stage, the slower its curve rises. In
+# the trained network the curves nearly lie on each other.
+#
+# The test agrees. On equally many channels the trained network's dimension *falls* with depth (slope −0.26 per stage),
+# the untrained one's grows (0.11). Ten classes can be told apart along nine axes, and towards the end that is most of
+# what is left.
 #
 # ## One map for each stage
 #
@@ -286,13 +297,11 @@ plots.show(
 # The paper reads the order of the plateaus: the deeper, the higher. Again with equally many channels, last stage over first:
 
 # %%
-results.take("TEL-2", depth.plateau(atlas))
+take("TEL-2", depth.plateau(atlas))
 
 # %% [markdown]
-# :::{admonition} Reading TEL-2
-# :class: note
-# READ-TEL-2
-# :::
+# The order is there: the last stage settles at 2.9 times the loss of the first one. But in the untrained network it
+# settles at 4.6 times. So a high plateau is what depth does by itself; training lowers it.
 #
 # ### Some units are busy, some idle
 #
@@ -315,13 +324,11 @@ plots.show(
 # covariance would be uneven as well. The entropy of the use must fall below the lowest 1 % of both.
 
 # %%
-results.take("TEL-3", depth.uneven_use(atlas))
+take("TEL-3", depth.uneven_use(atlas))
 
 # %% [markdown]
-# :::{admonition} Reading TEL-3
-# :class: note
-# READ-TEL-3
-# :::
+# Use is uneven (0.86, where chance stays above 0.96). In the untrained network it is just what Gaussian codes would
+# give. So this one is learned.
 #
 # ## Where does a class live?
 #
@@ -374,14 +381,14 @@ plots.show(
 # %%
 relative = depth.spreads(atlas)
 relative_unseen = depth.spreads(atlas, unseen=True)
-results.take("TEL-4", depth.clustered(atlas, relative))
+take("TEL-4", depth.clustered(atlas, relative))
 
 # %%
 shrinking = depth.shrinking(atlas, relative)
-results.take("TEL-5", shrinking)
+take("TEL-5", shrinking)
 
 # %%
-results.take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
+take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
 
 # %% tags=["hide-input"]
 by_class = depth.spread_table(atlas)
@@ -395,10 +402,13 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-4, TEL-5 and TEL-6
-# :class: note
-# READ-TEL-456
-# :::
+# This is the firmest part of the paper. Classes are compact, and more so with depth: at CL1 a class spreads over half
+# of what chance would give (0.51), at CL3 over a fifth (0.20). In the untrained network the first stage and the last
+# differ little (their quotient is 0.93, where the trained one has 0.39). In the memorising network, whose labels mean
+# nothing, the true classes fall apart on the way (1.31).
+#
+# Unseen pictures land nearly where the fitted ones do, 13 % farther out, and with more outliers. In the untrained
+# network it is 2 %: compactness has a price that a blur does not pay.
 #
 # ## How far apart are the codes?
 #
@@ -435,17 +445,17 @@ pd.DataFrame(growths).T.round(2)
 
 # %%
 diverse = depth.diverse_units(atlas, growths)
-results.take("TEL-7", diverse)
+take("TEL-7", diverse)
 
 # %%
-results.take("TEL-8", depth.diverse_centers(atlas, growths))
+take("TEL-8", depth.diverse_centers(atlas, growths))
 
 # %% [markdown]
 # The paper finds the same in networks trained on small pictures. At our scales this is a claim on CIFAR-10: classes shrink, and distances
 # grow more than in the twin.
 
 # %%
-results.take("TEL-10", depth.on_small_pictures(settings, shrinking, diverse))
+take("TEL-10", depth.on_small_pictures(settings, shrinking, diverse))
 
 # %% tags=["hide-input"]
 plots.show(
@@ -462,17 +472,18 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-7 and TEL-8
-# :class: note
-# READ-TEL-78
-# :::
+# In the trained network $q$ grows 6.6 times from CL1 to CL3. In the untrained one it *shrinks* to a half. The growth is
+# there under all four codings; it is weakest, but clear, where every number is scaled alike (z-scored).
+#
+# Read the first column with care, though. At CL1 the trained codes are not more alike than the untrained ones: $q$ is
+# 1.6 there, and 0.8 without training. Training spreads the codes of *every* stage, and those of the last stage most.
 #
 # ### Does the size of the map matter?
 
 # %%
 sizes = [int(side) for side in grids.split()]
 on_grids = depth.grid_charts(atlas, sizes)
-results.take("TEL-9", depth.same_on_grids(atlas, on_grids))
+take("TEL-9", depth.same_on_grids(atlas, on_grids))
 
 # %% tags=["hide-input"]
 plots.show(
@@ -491,14 +502,18 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
+# The claim misses its limit by a hair: 0.207, where 0.2 was allowed. The larger map puts its centres a little farther apart at every stage. Networks of
+# other seeds differ more among themselves (0.42) than the two sizes of map do.
+
+# %% [markdown]
 # ## The telescope
 #
 # Condense, *then* expand: this needs a starting point. So we follow $q$ from the input through the stem to the last stage.
 # A telescope is a valley: high at the input, low at CL1, high again at the end.
 
 # %%
-pixels = depth.pixel_distance(settings, own)
-results.take("TEL-17", depth.condense_then_expand(atlas, pixels))
+pixels = depth.pixel_distances(settings, own)
+take("TEL-17", depth.condense_then_expand(atlas, pixels))
 
 # %% tags=["hide-input"]
 q = depth.relative_distances(atlas)
@@ -518,10 +533,12 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading the telescope
-# :class: note
-# READ-TELESCOPE
-# :::
+# The valley is there. The input has a $q$ of 9, the stem of 0.9, CL3 of 10. But look who digs it: all four networks
+# fall to the same place at the stem, the untrained one too. *Condensing* is what convolutions with random weights do to
+# pictures. Without training, $q$ goes on falling.
+#
+# *Expanding* is learned. It is there, weaker, in networks that learn nonsense: to keep pictures apart at all, late
+# stages must spread them.
 #
 # ### Watch it form
 #
@@ -541,10 +558,8 @@ if snapshots:
     )
 
 # %% [markdown]
-# :::{admonition} Reading the picture
-# :class: note
-# READ-FORMING
-# :::
+# At the start the order is upside down: CL3 is the most condensed stage of all. One pass over the pictures is enough to
+# turn it round. Classes contract in the same passes in which the codes spread.
 #
 # ### Who shares a code with whom?
 #
@@ -553,13 +568,12 @@ if snapshots:
 # the units of neighbouring stages. The yardstick is one stage under two maps.
 
 # %%
-results.take("TEL-18", depth.membership(atlas))
+take("TEL-18", depth.membership(atlas))
 
 # %% [markdown]
-# :::{admonition} Reading TEL-18
-# :class: note
-# READ-TEL-18
-# :::
+# Neighbouring stages share 0.58 of what two maps of one stage share. So membership does change from stage to stage. But
+# in an untrained network it changes more (0.22): training makes the stages agree, on the classes. The claim holds and
+# does not show what it was meant to show.
 #
 # ## Attacks
 #
@@ -582,13 +596,13 @@ pd.DataFrame(under).round(3)
 
 # %%
 unknown = "The folders' names do not say which output of the network is theirs."
-results.take(
+take(
     "TEL-11",
     unknown if outputs is None else fragility.attack_destroys(attacked, settings),
 )
 
 # %%
-results.take(
+take(
     "TEL-12",
     unknown if outputs is None else fragility.noise_is_harmless(attacked, settings),
 )
@@ -599,10 +613,10 @@ results.take(
 
 # %%
 growing = fragility.shift_grows(attacked, atlas)
-results.take("TEL-13", growing)
+take("TEL-13", growing)
 
 # %%
-results.take("TEL-14", fragility.noise_moves_little(attacked, atlas))
+take("TEL-14", fragility.noise_moves_little(attacked, atlas))
 
 # %% tags=["hide-input"]
 shifts = {
@@ -635,10 +649,15 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-11 to TEL-14
-# :class: note
-# READ-ATTACK
-# :::
+# Here the digits are not the paper's photographs. The attack takes 30 points of accuracy, less than the 40 that were
+# asked. Noise of the same length takes one.
+#
+# And the attack does not leave the first stage alone. It moves pictures as far at CL1 as at CL3, about 0.3 of the way
+# to a random picture. What depth does is to tell attack from noise: the shift by noise dies out on the way (0.22, 0.11,
+# 0.08), that by the attack does not. Deep stages do not amplify the attack on the map. They fail to forget it.
+#
+# In the untrained network the attack's advantage over noise grows with depth just as much (0.11 against 0.12). Uniform
+# noise moves CL1 by 0.15, which is more than the claim allows.
 #
 # ### Can an attack move the first stage?
 #
@@ -654,10 +673,9 @@ results.metrics["aimed"] = {
 pd.DataFrame(results.metrics["aimed"]).T.round(3)
 
 # %% [markdown]
-# :::{admonition} Reading the table
-# :class: note
-# READ-AIMED
-# :::
+# Aimed at CL1, the same box moves it a little farther (0.37 instead of 0.31), and the answer hardly suffers: 95 % stay
+# right. Aimed at CL3, the codes go farther than under the usual attack, and more pictures stay right than under it (76
+# %, and 68 %). So a far shift is neither needed nor enough to be wrong.
 #
 # ### Are small distances dangerous?
 #
@@ -666,7 +684,7 @@ pd.DataFrame(results.metrics["aimed"]).T.round(3)
 
 # %%
 flips = fragility.flips(networks["trained"], attacked, atlas, hit_labels)
-results.take("TEL-16", fragility.distance_protects(flips, atlas))
+take("TEL-16", fragility.distance_protects(flips, atlas))
 
 # %% tags=["hide-input"]
 plots.show(
@@ -682,10 +700,9 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-16
-# :class: note
-# READ-TEL-16
-# :::
+# There is a correlation, 0.15. But the map of the *untrained* first stage gives 0.13, and the last stage of the trained
+# network 0.48. A plain margin of the output gives 0.80. Pictures near another class are fragile; that the first stage
+# is where it is decided does not follow.
 #
 # ### Do errors lie far out?
 #
@@ -693,9 +710,7 @@ plots.show(
 
 # %%
 right = fragility.right_on(networks["trained"], others, outputs, settings)
-results.take(
-    "TEL-15", unknown if outputs is None else depth.errors_far_out(atlas, right)
-)
+take("TEL-15", unknown if outputs is None else depth.errors_far_out(atlas, right))
 
 # %% tags=["hide-input"]
 if outputs is not None:
@@ -720,13 +735,15 @@ if outputs is not None:
 
 # %%
 bent = fragility.nonlinear_shares(networks["trained"], attacked, names[0], settings)
-results.take("TEL-19", depth.closer_within(atlas, bent))
+take("TEL-19", depth.closer_within(atlas, bent))
 
 # %% [markdown]
-# :::{admonition} Reading TEL-15 and TEL-19
-# :class: note
-# READ-TEL-1519
-# :::
+# The three networks make 32 errors together, too few for a test; the picture shows that they do lie far out, at every
+# stage. A recorded run on CIFAR-10 has enough errors to judge.
+#
+# Codes of one class are five times closer than codes of two classes at the last stage (0.18), and training makes them
+# so (untrained 0.88). At CL1 nearly half of the response to such a change is not linear (0.43 and 0.49): inside the
+# limit of 0.5, but hardly "almost linear".
 #
 # ## Exchanging layers
 #
@@ -736,7 +753,7 @@ results.take("TEL-19", depth.closer_within(atlas, bent))
 
 # %%
 stitched = stitching.study(settings, networks, own, others)
-results.take("TEL-20", stitched if isinstance(stitched, str) else stitched.endpoint)
+take("TEL-20", stitched if isinstance(stitched, str) else stitched.endpoint)
 
 # %% tags=["hide-input"]
 if not isinstance(stitched, str):
@@ -753,10 +770,9 @@ if not isinstance(stitched, str):
     )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-20
-# :class: note
-# READ-TEL-20
-# :::
+# Exchanging CL1 costs 2.7 points, a little more than the 2 that were allowed. A trained front is far better than an
+# untrained one (6.7 points). But the cost does not grow with the cut, as the claim needs: it falls. The first stages of
+# the two networks are *less* alike than their last ones, which both say the class.
 #
 # ## Does condensing help to generalise?
 #
@@ -772,7 +788,7 @@ if "half" in networks:
     condensed = {share: q[kind][names[0]] for share, kind in noisy.items()}
     tested = {share: np.array(accuracy[kind]) for share, kind in noisy.items()}
     helps = depth.condensing_helps(condensed, tested, seed)
-results.take(
+take(
     "TEL-21",
     helps if "half" in networks else "No twins with shuffled labels were trained in this run.",
 )  # fmt: skip
@@ -792,10 +808,8 @@ if "half" in networks:
     )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading TEL-21
-# :class: note
-# READ-TEL-21
-# :::
+# The other way round: networks that generalise have codes which lie *farther* apart at CL1 ($q$ 1.6, with half of the
+# labels shuffled 0.8, with all 0.75). The rank correlation is +0.87, where −0.6 was asked.
 #
 # ## Beyond convolutions
 #
@@ -810,7 +824,7 @@ convolutional = {
     if not isinstance(endpoint, str)
 }  # fmt: skip
 results.metrics["beyond"] = wider if isinstance(wider, dict) else {}
-results.take(
+take(
     "TEL-22",
     wider if isinstance(wider, str) else architectures.beyond_convolutions(settings, wider, convolutional),
 )  # fmt: skip
@@ -827,10 +841,9 @@ if isinstance(wider, dict):
     )
 
 # %% [markdown]
-# :::{admonition} Reading TEL-22
-# :class: note
-# READ-TEL-22
-# :::
+# Neither passes two of three. In the small transformer the growth of distances holds beside its twin; classes hardly
+# shrink between its first block and its last. In the recurrent network the shift grows, and nothing else does. One
+# caution: these networks are small, and their first stage is already a good part of them.
 #
 # ## Strange pictures
 #
@@ -868,10 +881,8 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# :::{admonition} Reading the picture
-# :class: note
-# READ-STRANGE
-# :::
+# Unseen digits lie 5 to 16 % farther from the maps than fitted ones. Attacked ones stand out at the last stage alone
+# (2.0), where random pixels stand out most as well (4.0). A map knows what is strange, best at the end.
 #
 # ## Explore the maps
 #
@@ -981,13 +992,25 @@ results
 #
 # **What was hard.** To find the right denominators. Nearly everything the paper plots also changes with depth in a network that learned nothing.
 #
-# **Where we departed from the paper.** Spreads are divided by those with shuffled labels, unit distances by the loss of the map, shifts by random pairs. The
+# **Where we departed from the paper.** The paper trains a map on 50,000 pictures in batches of ten, which divide each step by ten. With a thousand pictures and
+# batches of ten our first maps stayed crumpled: their loss was three times what longer training reached. So maps learn from single codes here; that was
+# chosen by the loss alone. Spreads are divided by those with shuffled labels, unit distances by the loss of the map, shifts by random pairs. The
 # centre of mass is normalised. Dimensions and losses are compared on equally many channels. Intervals of map quantities come from maps of resampled
 # pictures with other starts.
 #
 # ## Summary
 #
-# READ-SUMMARY
+# The telescope is real on handwritten digits, with one correction. Codes are far apart at the input, nearly alike after
+# the first layer, and far apart again at the end. The first half needs no training: random convolutions condense as
+# much. The second half is learned, and it forms in the first pass over the data.
+#
+# Compact classes, growing distances and uneven use of the map all pass beside an untrained twin and under four codings.
+# What is said about dimensions and plateaus is also true, or more true, of untrained networks.
+#
+# The link from condensed shallow codes to fragility finds little support. The attack moves the first stage as far as
+# the last one; distances at CL1 predict fragility no better than those of an untrained network; and networks with more
+# condensed first stages generalise worse. The recorded runs, linked at the top of this page, have the same claims on
+# photographs.
 #
 # Further reading: {cite:t}`lee2023telescope` for the paper; {cite:t}`kohonen1982` for the maps; {cite:t}`madry2018` for the attack;
 # {cite:t}`bansal2021` for stitching.

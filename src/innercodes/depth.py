@@ -26,6 +26,18 @@ SHUFFLES = 5
 FEWEST = 5
 """Pictures that a class must have to be said to have a spread."""
 BOTH = ("trained", "untrained")
+ON_ONE_UNIT = "On a map most class centres fall on one unit, so that their distance is 0."
+
+
+SEVERAL = "At the paper's scale this claim is about several networks together; one run is one of them."
+ELSEWHERE: dict[str, dict[str, str]] = {
+    "quick": {},
+    "imagenet": {},
+    "paper": dict.fromkeys(
+        (f"TEL-{n}" for n in (1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 22)), SEVERAL
+    ),
+}
+"""Claims that one run of a preset can not judge, with the reason; their values are kept among the metrics."""
 
 
 @dataclass(frozen=True)
@@ -70,21 +82,22 @@ def survey(
 ) -> Atlas:
     """Codes and maps of all networks: one pass of each over all pictures, a map for every stage and seed, and repetitions.
 
-    With a `stem` it and the input are mapped too; the stem is not repeated.
+    With a `stem` it and the input are mapped too, without repetitions.
     """
     taps = ("input", stem, *stages) if stem else tuple(stages)
     fitted, unseen = (maps.collect(networks, part, taps, run) for part in (pictures, others))
     charts = maps.charts(fitted, unseen, run)
-    repeated = {
-        kind: [{tap: codes[tap] for tap in taps if not stem or tap != stem} for codes in fitted[kind]] for kind in BOTH
-    }
+    repeated = {kind: [{tap: codes[tap] for tap in taps if tap in stages} for codes in fitted[kind]] for kind in BOTH}
     replicates = maps.replicate(repeated, pictures.labels, run)
     return Atlas(run, tuple(stages), stem, pictures.labels, others.labels, fitted, unseen, charts, replicates)
 
 
 def few_of_a_class(labels: Tensor) -> str:
     """Why classes have no spread here, or nothing."""
-    smallest = int(labels.unique(return_counts=True)[1].min())
+    kinds, counts = labels.unique(return_counts=True)
+    if len(kinds) < 2:
+        return "There is one class alone."
+    smallest = int(counts.min())
     return f"A class has {smallest} picture(s); a spread needs {FEWEST}." if smallest < FEWEST else ""
 
 
@@ -106,9 +119,10 @@ def _channel_draws(atlas: Atlas, draws: int) -> list[dict[str, Tensor]]:
     ]
 
 
-def dimension(atlas: Atlas, draws: int = 100, axes: int = 5) -> dict[str, Any]:
+def dimension(atlas: Atlas, repeats: int = 50) -> dict[str, Any]:
     """TEL-1: slope of log participation ratio on the number of the stage, on equally many channels; interval over pictures."""
     chosen = _channel_draws(atlas, DIMENSION_DRAWS)
+    axes = 30 if atlas.run.preset == "paper" else 5
     slopes: dict[str, np.ndarray] = {}
     gap = []
     for kind in BOTH:
@@ -120,31 +134,30 @@ def dimension(atlas: Atlas, draws: int = 100, axes: int = 5) -> dict[str, Any]:
                 c = codes[stage].shape[1] // 5
                 parts = full.shape[1] // c
                 columns = [(torch.arange(parts)[:, None] * c + draw[stage]).flatten() for draw in chosen]
-                ratios.append([_ratio(full, columns)] + [
-                    _ratio(full[maps.resample(len(full), number)], columns) for number in range(draws)
-                ])  # fmt: skip
+                drawn = [full, *(full[maps.resample(len(full), number)] for number in range(repeats))]
+                ratios.append([_log_ratio(one, columns) for one in drawn])
                 if kind == "trained" and stage in (atlas.first, atlas.last):
                     shares = [float(telescope.explained_variance(full[:, these], axes).sum()) for these in columns]
                     gap.append((1 if stage == atlas.first else -1) * np.mean(shares))
-            rows.append(_slope(np.log(np.array(ratios)), axis=0))
+            rows.append(_slope(np.array(ratios), axis=0))
         slopes[kind] = np.mean(rows, 0)
-    own = stats.Estimate(float(slopes["trained"][0]), slopes["trained"][1:])
     difference = slopes["trained"] - slopes["untrained"]
+    own = stats.replicated(float(slopes["trained"][0]), slopes["trained"][1:])
     return {
         "value": own.value,
         "ci": own.interval(),
-        "twin": stats.Estimate(float(difference[0]), difference[1:]),
+        "twin": stats.replicated(float(difference[0]), difference[1:]),
         "also": {"explained_variance_gap": float(np.sum(gap)) / len(atlas.fitted["trained"])},
         "baseline": {"untrained": float(slopes["untrained"][0])},
     }
 
 
-def _ratio(codes: Tensor, columns: Sequence[Tensor]) -> float:
-    """Mean participation ratio over choices of columns, from one matrix of products."""
+def _log_ratio(codes: Tensor, columns: Sequence[Tensor]) -> float:
+    """Mean log participation ratio over choices of columns, from one matrix of products."""
     centred = codes - codes.mean(0)
     products = centred.T @ centred
     parts = [products[these][:, these] for these in columns]
-    return float(np.mean([float(part.trace() ** 2 / part.square().sum()) for part in parts]))
+    return float(np.mean([np.log(float(part.trace() ** 2 / part.square().sum())) for part in parts]))
 
 
 def _slope(rows: np.ndarray, axis: int) -> np.ndarray:
@@ -155,30 +168,47 @@ def _slope(rows: np.ndarray, axis: int) -> np.ndarray:
 
 
 def plateau(atlas: Atlas) -> dict[str, Any]:
-    """TEL-2: loss at the end of training, last stage over first, on equally many channels; interval over resampled fits."""
-    chosen = _channel_draws(atlas, max(PLATEAU_DRAWS, atlas.run.repeats))
+    """TEL-2: loss at the end of training, last stage over first, on equally many channels; interval over resampled fits.
+
+    At the scale `paper` also the rank correlation of the stage's number and its loss.
+    """
     run = atlas.run
-    values, repeats = {}, {}
+    chosen = _channel_draws(atlas, max(PLATEAU_DRAWS, run.repeats))
+    ends = (atlas.first, atlas.last)
+
+    def loss(kind: str, i: int, stage: str, draw: int, number: int | None = None) -> float:
+        parts = maps.channels(atlas.fitted[kind][i % len(atlas.fitted[kind])][stage], chosen[draw][stage])
+        part = maps.coded(parts, run.coding)
+        seed = run.seeds[i]
+        if number is not None:
+            part, seed = part[maps.resample(len(part), number)], 1000 * (seed + 1) + number
+        return telescope.mean_loss(maps.fit(part, run, seed), part.to(run.device))
+
+    own, again = {}, {}
     for kind in BOTH:
-        own, again = [], []
-        for i, seed in enumerate(run.seeds):
-            codes = {s: atlas.fitted[kind][i % len(atlas.fitted[kind])][s] for s in (atlas.first, atlas.last)}
-
-            def quotient(draw: int, number: int | None, codes: Codes = codes, seed: int = seed) -> float:
-                losses = []
-                for stage, parts in codes.items():
-                    part = maps.coded(maps.channels(parts, chosen[draw][stage]), run.coding)
-                    part = part if number is None else part[maps.resample(len(part), number)]
-                    som = maps.fit(part, run, seed if number is None else 1000 * (seed + 1) + number)
-                    losses.append(telescope.mean_loss(som, part.to(run.device)))
-                return losses[1] / losses[0]
-
-            own.append(np.mean([quotient(draw, None) for draw in range(PLATEAU_DRAWS)]))
-            again.append([quotient(number, number) for number in range(run.repeats)])
-        values[kind], repeats[kind] = float(np.mean(own)), np.mean(again, 0)
-    own = stats.replicated(values["trained"], repeats["trained"])
-    twin = stats.replicated(values["trained"] - values["untrained"], repeats["trained"] - repeats["untrained"])
-    return {"value": own.value, "ci": own.interval(), "twin": twin, "baseline": {"untrained": values["untrained"]}}
+        rows = [
+            [[loss(kind, i, stage, draw) for stage in ends] for draw in range(PLATEAU_DRAWS)]
+            for i in range(len(run.seeds))
+        ]
+        own[kind] = float(np.mean([last / first for seed in rows for first, last in seed]))
+        again[kind] = np.mean(
+            [
+                [loss(kind, i, atlas.last, n, n) / loss(kind, i, atlas.first, n, n) for n in range(run.repeats)]
+                for i in range(len(run.seeds))
+            ],
+            0,
+        )
+    estimate = stats.replicated(own["trained"], again["trained"])
+    found = {
+        "value": estimate.value,
+        "ci": estimate.interval(),
+        "twin": stats.replicated(own["trained"] - own["untrained"], again["trained"] - again["untrained"]),
+        "baseline": {"untrained": own["untrained"]},
+    }
+    if run.preset != "paper":
+        return found
+    every = [np.mean([loss("trained", i, stage, 0) for i in range(len(run.seeds))]) for stage in atlas.stages]
+    return found | {"also": {"full_order": float(spearmanr(range(len(every)), every).statistic)}}
 
 
 # TEL-3: use of the units
@@ -219,9 +249,9 @@ def uneven_use(atlas: Atlas) -> dict[str, Any]:
 
 def gaussian_like(codes: Tensor, seed: int) -> Tensor:
     """Random Gaussian codes with the mean and covariance of codes (N, D), as many."""
-    centred = codes - codes.mean(0)
-    draws = torch.randn(len(codes), len(codes), generator=torch.Generator().manual_seed(seed))
-    return codes.mean(0) + draws.to(codes) @ centred / len(codes) ** 0.5
+    root = torch.linalg.qr(codes - codes.mean(0), mode="r").R / len(codes) ** 0.5
+    draws = torch.randn(len(codes), len(root), generator=torch.Generator().manual_seed(seed))
+    return codes.mean(0) + draws.to(codes) @ root
 
 
 def _gaussian_quantile(atlas: Atlas, kind: str, i: int, stage: str) -> float:
@@ -260,11 +290,21 @@ def picture_spread(
     chart: StageMap, labels: Tensor, unseen_labels: Tensor | None = None
 ) -> tuple[Tensor, telescope.ClassCenters]:
     """Distance of each picture to its class's centre, float64 (N,), and the centres, which are the fitted pictures'."""
-    classes = int(labels.max()) + 1
+    classes = int(max(part.max() for part in (labels, unseen_labels) if part is not None)) + 1
     centers = telescope.class_centers(chart.fitted, labels, chart.som.grid, classes)
     if unseen_labels is None:
         return telescope.center_offsets(chart.fitted, labels, centers, chart.som.grid), centers
     return telescope.center_offsets(chart.unseen, unseen_labels, centers, chart.som.grid), centers
+
+
+def unit_distances(chart: StageMap, labels: Tensor, unseen_labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance of every best unit to the centre of its picture's class: of fitted (N k,) and of unseen pictures (M k,)."""
+    _, centers = picture_spread(chart, labels)
+    k = chart.fitted.shape[1]
+    return tuple(
+        telescope.center_offsets(units.reshape(-1, 1), own.repeat_interleave(k), centers, chart.som.grid)
+        for units, own in ((chart.fitted, labels), (chart.unseen, unseen_labels))
+    )
 
 
 def class_means(values: Tensor, labels: Tensor) -> np.ndarray:
@@ -335,11 +375,11 @@ def generalises(
     )
     outliers = []
     for charts in atlas.charts["trained"]:
-        own, _ = picture_spread(charts[atlas.last], atlas.labels)
-        new, _ = picture_spread(charts[atlas.last], atlas.labels, atlas.unseen_labels)
+        own, new = unit_distances(charts[atlas.last], atlas.labels, atlas.unseen_labels)
         low, high = np.quantile(own, [0.25, 0.75])
-        whisker = high + 1.5 * (high - low)
-        outliers.append(float((new > whisker).double().mean() - (own > whisker).double().mean()))
+        reach = 1.5 * (high - low)
+        outside = [((part < low - reach) | (part > high + reach)).double().mean() for part in (new, own)]
+        outliers.append(float(outside[0] - outside[1]))
     twin = {kind: float(unseen[kind][..., -1].mean()) for kind in BOTH}
     return {
         "value": ratio.value,
@@ -426,7 +466,7 @@ def diverse_centers(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) ->
         for one in seed[s]
     ]
     if not (np.array([*apart, *(value for row in codings.values() for value in row.values())]) > 0).all():
-        return "On a map most class centres fall on one unit, so that their distance is 0."
+        return ON_ONE_UNIT
     return _growth_over_twin(
         atlas,
         lambda chart: relative_centers(chart, atlas.labels),
@@ -508,6 +548,8 @@ def same_on_grids(atlas: Atlas, found: Mapping[str, Mapping[int, Mapping[str, np
     """TEL-9: largest deviation of a grid's median distance of centres from the mean over grids, over stages; mean over seeds."""
     if missing := few_of_a_class(atlas.labels):
         return missing
+    if any((values == 0).any() for rows in found.values() for row in rows.values() for values in row.values()):
+        return ON_ONE_UNIT
     if atlas.run.preset != "paper":
         if not set(REGISTERED_GRIDS) <= set(found["trained"]):
             return "The test compares maps of 10 x 10 and 20 x 20 units, which are not both among `grids`."
@@ -523,49 +565,63 @@ def same_on_grids(atlas: Atlas, found: Mapping[str, Mapping[int, Mapping[str, np
     return {
         "value": largest("trained"),
         "baseline": {
-            "between SOM seeds": float(np.abs(between / between.mean(1, keepdims=True) - 1).max()), "untrained": largest("untrained"),
+            "between seeds on the largest map": float(np.abs(between / between.mean(1, keepdims=True) - 1).max()),
+            "untrained": largest("untrained"),
         },
         "note": f"grids {note}",
     }  # fmt: skip
 
 
-def pixel_distance(run: Run, pictures: Pictures) -> float:
-    """Unit distance over loss of maps of the pixels themselves, at most 8000 of each picture; geometric mean over seeds."""
-    pixels = torch.cat([activations.strided_columns(inputs) for inputs, _ in pictures.batches()])
-    found = []
-    for seed in run.seeds:
-        som = maps.fit(pixels, run, seed)
-        found.append(float(telescope.unit_distances(som).median()) / telescope.mean_loss(som, pixels.to(run.device)))
-    return float(_log_mean(np.array(found)))
+PIXELS = 1000
+"""Pixels of a picture that stand for it, spread evenly, where it has more."""
 
 
-def condense_then_expand(atlas: Atlas, pixels: float) -> dict[str, Any]:
-    """TEL-17: q = unit distance over loss; the smaller of q(input) / q(CL1) and q(last) / q(CL1), over resampled maps.
-
-    The input is coded like a stage; q of the pixels themselves stands beside it.
+def pixel_distances(run: Run, pictures: Pictures) -> np.ndarray:
+    """Unit distance over loss of maps of the pixels themselves: (seeds, 1 + repeats), the first of all pictures, the others of
+    resampled ones.
     """
-    values, again = {}, {}
+    pixels = torch.cat([activations.strided_columns(inputs, PIXELS) for inputs, _ in pictures.batches()])
+
+    def distance(codes: Tensor, seed: int) -> float:
+        som = maps.fit(codes, run, seed)
+        return maps.median(telescope.unit_distances(som)) / telescope.mean_loss(som, codes.to(run.device))
+
+    return np.array(
+        [
+            [distance(pixels, seed)]
+            + [distance(pixels[maps.resample(len(pixels), r)], 1000 * (seed + 1) + r) for r in range(run.repeats)]
+            for seed in run.seeds
+        ]
+    )
+
+
+def condense_then_expand(atlas: Atlas, pixels: np.ndarray) -> dict[str, Any]:
+    """TEL-17: q = unit distance over loss; the smaller of q(pixels) / q(CL1) and q(last) / q(CL1), over resampled maps.
+
+    `pixels` comes from `pixel_distances`; q of the input coded like a stage stands beside it.
+    """
+    both = {}
     for kind in BOTH:
-        q = {
-            tap: atlas.each(kind, tap, lambda chart: chart.relative_distance)
-            for tap in ("input", atlas.first, atlas.last)
-        }
-        values[kind] = min(float(_log_mean(q[tap] / q[atlas.first])) for tap in ("input", atlas.last))
-        r = {
-            tap: np.array([[one.relative_distance for one in seed[tap]] for seed in atlas.replicates[kind]])
-            for tap in ("input", atlas.first, atlas.last)
-        }
-        again[kind] = np.minimum(*(_log_mean(r[tap] / r[atlas.first]) for tap in ("input", atlas.last)))
-    own = stats.replicated(values["trained"], again["trained"], log=True)
-    twin = stats.replicated(values["trained"] - values["untrained"], again["trained"] - again["untrained"])
+        first, last = (
+            np.concatenate(
+                [
+                    atlas.each(kind, stage, lambda chart: chart.relative_distance)[:, None],
+                    [[one.relative_distance for one in seed[stage]] for seed in atlas.replicates[kind]],
+                ],
+                1,
+            )
+            for stage in (atlas.first, atlas.last)
+        )
+        both[kind] = np.minimum(_log_mean(pixels / first), _log_mean(last / first))
+    own = stats.replicated(float(both["trained"][0]), both["trained"][1:], log=True)
+    difference = both["trained"] - both["untrained"]
     q = relative_distances(atlas)["trained"]
     return {
         "value": own.value,
         "ci": own.interval(),
-        "twin": twin,
-        "baseline": {"untrained": values["untrained"]}
-        | {f"q, {tap}": float(_log_mean(q[tap])) for tap in ("input", atlas.stem, *atlas.stages)}
-        | {"q, pixels as they are": pixels},
+        "twin": stats.replicated(float(difference[0]), difference[1:]),
+        "baseline": {"untrained": float(both["untrained"][0]), "q, pixels": float(_log_mean(pixels)[0])}
+        | {f"q, {tap}": float(_log_mean(q[tap])) for tap in q},
     }
 
 
@@ -573,7 +629,7 @@ def condense_then_expand(atlas: Atlas, pixels: float) -> dict[str, Any]:
 
 
 def membership(atlas: Atlas) -> dict[str, Any]:
-    """TEL-18: mutual information of units between neighbouring stages over that of one stage's maps with two starts."""
+    """TEL-18: mutual information of units between neighbouring stages over that of either stage's maps with two starts."""
     again = {kind: np.mean([_shared(seed, atlas.stages) for seed in atlas.replicates[kind]], 0) for kind in BOTH}
     own = stats.replicated(float(again["trained"].mean()), again["trained"])
     difference = again["trained"] - again["untrained"]
@@ -598,14 +654,12 @@ def membership(atlas: Atlas) -> dict[str, Any]:
 def _shared(replicates: Mapping[str, Sequence[Replicate]], stages: Sequence[str]) -> np.ndarray:
     """The quotient of each repetition, which the next one gives the other start to: (R,)."""
     repeats = len(replicates[stages[0]])
-    within = [
-        [_ami(replicates[s][r].units, replicates[s][(r + 1) % repeats].units) for s in stages] for r in range(repeats)
-    ]
-    between = [
-        [_ami(replicates[a][r].units, replicates[b][(r + 1) % repeats].units) for a, b in itertools.pairwise(stages)]
-        for r in range(repeats)
-    ]
-    return np.mean(between, 1) / np.mean(within, 1)
+    found = []
+    for r in range(repeats):
+        one, other = ({s: replicates[s][n % repeats].units for s in stages} for n in (r, r + 1))
+        within = {s: _ami(one[s], other[s]) for s in stages}
+        found.append([2 * _ami(one[a], other[b]) / (within[a] + within[b]) for a, b in itertools.pairwise(stages)])
+    return np.mean(found, 1)
 
 
 def _ami(a: Tensor, b: Tensor) -> float:

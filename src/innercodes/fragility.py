@@ -4,8 +4,9 @@ Attacks work on pixels in [0, 1]; a network's normalisation is part of it. Array
 once stands in every row.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +65,7 @@ def random_distance(units: Tensor, grid: tuple[int, int]) -> float:
     """Mean distance of two different pictures, whose units are int64 (n,); at least that of one step in one pair."""
     at = telescope.positions(units, grid)
     pairs = len(at) * (len(at) - 1)
-    return max(float(telescope.torus_distance(at[:, None], at, grid).sum()), 1.0) / pairs
+    return max(float(telescope.torus_distance(at[:, None], at, grid).sum()), 2.0) / pairs
 
 
 def attack(
@@ -224,11 +225,15 @@ def shift_grows(attacked: Attacked, atlas: Atlas) -> dict[str, Any]:
     rows = {kind: (pgd[kind] - noise[kind])[..., -1] - (pgd[kind] - noise[kind])[..., 0] for kind in BOTH}
     found = stats.compare(rows, np.mean, run.bootstrap, run.seed)
     first, last = pgd["trained"].mean((0, 1))[[0, -1]]
-    # No picture moved at the first stage: as if one had, by one step of the map.
-    least = 1 / pgd["trained"][..., 0].size
+    if first == 0:  # as if one picture had moved, by one step of the map
+        units = [
+            (seed["clean"][atlas.first][:, 0], atlas.charts["trained"][i][atlas.first].som.grid)
+            for i, seed in enumerate(attacked.units["trained"])
+        ]
+        first = np.mean([1 / random_distance(*one) for one in units]) / pgd["trained"][..., 0].size
     means = {"PGD": pgd["trained"].mean((0, 1)), "equal noise": noise["trained"].mean((0, 1))}
     return found | {
-        "also": {"last_over_first": float(last / max(first, least))},
+        "also": {"last_over_first": float(last / first)},
         "baseline": found["baseline"]
         | {f"{name}, {s}": float(m) for name, row in means.items() for s, m in zip(atlas.stages, row, strict=True)},
     }
@@ -361,33 +366,44 @@ def distance_protects(found: Flips, atlas: Atlas) -> dict[str, Any] | str:
 # TEL-19: is the first stage linear on such small changes?
 
 
-def nonlinear_share(network: nn.Module, stage: str, inputs: Tensor, changed: Tensor, run: Run) -> np.ndarray:
-    """||f(x+d) - f(x) - Jd|| / ||f(x+d) - f(x)|| of each picture, f the map of a stage: float64 (n,).
+@contextlib.contextmanager
+def _saying(network: nn.Module, stage: str) -> Iterator[Callable[[Tensor], Tensor]]:
+    """A function from inputs to what a stage says to them, (n, ...); `:cls` is a class token."""
+    inner, tap = activations.network_of(network), {}
+    token = stage.endswith(activations.CLASS_TOKEN)
 
-    Jd comes from forward differentiation. A change that moves nothing has the share 0.
-    """
-    tap: dict[str, Tensor] = {}
-    inner = activations.network_of(network)
-    module = dict(inner.named_modules())[stage.removesuffix(activations.CLASS_TOKEN)]
-    hook = module.register_forward_hook(lambda _module, _inputs, out: tap.__setitem__("map", out))
+    def keep(_module: nn.Module, _inputs: Any, out: Tensor) -> None:
+        tap["said"] = activations.class_token(out, inner) if token else out
 
     def said(x: Tensor) -> Tensor:
         network(x)
-        return tap["map"]
+        return tap["said"]
 
-    found = []
+    hook = dict(inner.named_modules())[stage.removesuffix(activations.CLASS_TOKEN)].register_forward_hook(keep)
     try:
-        # The fused kernel of attention has no forward derivative.
-        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), torch.no_grad():
-            for x, y in zip(inputs.split(CHUNK), changed.split(CHUNK), strict=True):
-                x, y = x.to(run.device), y.to(run.device)
-                before, linear = torch.func.jvp(said, (x,), (y - x,))
-                moved = said(y) - before
-                size = moved.flatten(1).norm(dim=1)
-                rest = (moved - linear).flatten(1).norm(dim=1)
-                found.append(torch.where(size > 0, rest / size.clamp(min=1e-30), torch.zeros_like(size)).double().cpu())
+        yield said
     finally:
         hook.remove()
+
+
+def nonlinear_share(network: nn.Module, stage: str, inputs: Tensor, changed: Tensor, run: Run) -> np.ndarray:
+    """||f(x+d) - f(x) - Jd|| / ||f(x+d) - f(x)|| of each picture, f what a stage says: float64 (n,).
+
+    Jd comes from forward differentiation. A change that moves nothing has the share 0.
+    """
+    found = []
+    # The fused kernels of attention and of recurrent layers have no forward derivative.
+    attention = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
+    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+    plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
+    with _saying(network, stage) as said, attention, plain, torch.no_grad():
+        for x, y in zip(inputs.split(CHUNK), changed.split(CHUNK), strict=True):
+            x, y = x.to(run.device), y.to(run.device)
+            before, linear = torch.func.jvp(said, (x,), (y - x,))
+            moved = said(y) - before
+            size = moved.flatten(1).norm(dim=1)
+            rest = (moved - linear).flatten(1).norm(dim=1)
+            found.append(torch.where(size > 0, rest / size.clamp(min=1e-30), torch.zeros_like(size)).double().cpu())
     return torch.cat(found).numpy()
 
 
@@ -410,27 +426,20 @@ def nonlinear_shares(
 
 
 def stage_attack(network: nn.Module, stage: str, inputs: Tensor, run: Run, seed: int) -> Tensor:
-    """Inputs changed within the attack's size so that a stage's map moves as far as it can, in parts of its own length."""
-    tap: dict[str, Tensor] = {}
-    module = dict(activations.network_of(network).named_modules())[stage.removesuffix(activations.CLASS_TOKEN)]
-    hook = module.register_forward_hook(lambda _module, _inputs, out: tap.__setitem__("map", out.flatten(1)))
+    """Inputs changed within the attack's size so that what a stage says moves as far as it can, in parts of its own length."""
     found = []
-    try:
+    with _saying(network, stage) as said:
         for number, x in enumerate(inputs.split(CHUNK)):
             x = x.to(run.device)
             with torch.no_grad():
-                network(x)
-                before = tap["map"].clone()
+                before = said(x).flatten(1).clone()
             scale = before.square().sum(1).clamp(min=1e-12)
 
             def moved(changed: Tensor, before: Tensor = before, scale: Tensor = scale) -> Tensor:
-                network(changed)
-                return ((tap["map"] - before).square().sum(1) / scale).sum()
+                return ((said(changed).flatten(1) - before).square().sum(1) / scale).sum()
 
             hit = attacks.ascend(moved, x, run.attack_size, run.flip_steps, 1000 * seed + number, 0, 1)
             found.append(hit.cpu())
-    finally:
-        hook.remove()
     return torch.cat(found)
 
 

@@ -74,13 +74,16 @@ def unfolding(examples: Mapping[str, tuple[Tensor, Tensor, Tensor]], grid: Grid)
     low, high = min(end[0][0] for end in ends), max(end[1][0] for end in ends)
     width = max(end[1][1] - end[0][1] for end in ends)
     each = min(2.2, (WIDTH - 0.3) / len(examples))
-    size = (each * len(examples) + 0.3, 2 * (each * (high - low) / width + 0.05) + 0.65)
-    figure, panels = _figure(2, len(examples), *size)
+    # The upper row holds the map alone, at the same scale.
+    spans = [(-1.0, float(m)), (low, high)]
+    heights = [end - start for start, end in spans]
+    size = (each * len(examples) + 0.3, each * sum(heights) / width + 0.75)
+    figure, panels = _figure(2, len(examples), *size, gridspec_kw={"height_ratios": heights})
     for i, (title, (_, mode, center)) in enumerate(examples.items()):
         moved = (places[i][1] != places[i][0]).any(-1)
         jitter = np.random.default_rng(0).uniform(-0.3, 0.3, (len(moved), 2))
         middle = (ends[i][0][1] + ends[i][1][1]) / 2
-        for axes, at in zip(panels[:, i], places[i], strict=True):
+        for axes, at, (top, bottom) in zip(panels[:, i], places[i], spans, strict=True):
             y, x = (at + jitter).T
             for which, colour, label in (
                 (~moved, plots.PALETTE[0], "stays"),
@@ -91,7 +94,7 @@ def unfolding(examples: Mapping[str, tuple[Tensor, Tensor, Tensor]], grid: Grid)
             axes.add_patch(plt.Rectangle((-0.5, -0.5), n, m, fill=False, edgecolor=plots.INK, lw=1))
             mark = {"color": plots.INK, "ls": "", "zorder": 3}
             axes.plot(float(mode[1]), float(mode[0]), marker="o", ms=8, mfc="none", mew=1.5, label="mode", **mark)
-            axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(high, low), aspect="equal")
+            axes.set(xlim=(middle - width / 2, middle + width / 2), ylim=(bottom, top), aspect="equal")
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_visible(False)
         panels[1, i].plot(float(center[1]), float(center[0]), marker="x", ms=6, mew=2, label="centre", **mark)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
@@ -18,6 +19,15 @@ PAIRS = 100
 """Pairs of class centres that are compared where there are more."""
 
 
+ROUNDING = 1e-6
+"""A cosine distance in float32 that is not told from 0."""
+
+
+def median(values: Tensor) -> float:
+    """The median, of an even number the mean of the two in the middle, which torch's is not."""
+    return float(np.median(values.cpu().numpy()))
+
+
 @dataclass(frozen=True)
 class StageMap:
     """A map of one stage, its loss, and the best units of its own codes, int64 (N, k), and of others, (M, k)."""
@@ -30,7 +40,7 @@ class StageMap:
     @property
     def relative_distance(self) -> float:
         """Median distance of all pairs of units over the loss: how far codes lie apart, in steps that the map resolves."""
-        return float(telescope.unit_distances(self.som).median()) / self.loss
+        return median(telescope.unit_distances(self.som)) / self.loss
 
 
 @dataclass(frozen=True)
@@ -154,7 +164,7 @@ def _again(codes: Tensor, labels: Tensor, run: Run, seed: int, number: int) -> R
     codes = codes.to(run.device)
     loss = telescope.mean_loss(som, codes[drawn])
     units = telescope.best_units(som, codes, min(run.best_units, len(som.weights))).cpu()
-    apart = float(telescope.unit_distances(som).median())
+    apart = median(telescope.unit_distances(som))
     return Replicate(apart / loss, median_centers(som, units[drawn], labels[drawn]) / loss, units[:, 0])
 
 
@@ -173,4 +183,5 @@ def median_centers(som: telescope.SOM, units: Tensor, labels: Tensor) -> float:
     if len(pairs) > PAIRS:
         pairs = pairs[torch.randperm(len(pairs), generator=torch.Generator().manual_seed(0))[:PAIRS]]
     weights = telescope.SOM(som.weights.cpu(), som.grid, som.losses)
-    return float(telescope.center_distances(weights, centers, pairs).median())
+    found = median(telescope.center_distances(weights, centers, pairs))
+    return found if found > ROUNDING else 0.0

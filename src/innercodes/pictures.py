@@ -68,6 +68,10 @@ def load(
     of a shuffled list is one of the others. `prepared` says how files become inputs; without it they are taken as they are.
     Raises ParameterError for a folder that is missing, empty or unlike this.
     """
+    if dataset == "digits" and prepared is not None:
+        raise refusal(
+            "dataset", dataset, "a folder of pictures: this network prepares its inputs, and digits are as they are"
+        )
     if dataset == "digits":
         parts = [_embedded(data.load("digits", split)) for split in ("train", "test")]
     else:
@@ -93,6 +97,10 @@ def _splits(dataset: str, root: str, prepared: models.Preparation | None, seed: 
     if len(here) == 1:
         one = _folder(folder, here[0], prepared)
         order = torch.randperm(len(one), generator=torch.Generator().manual_seed(seed))
+        if len(one) < 3:
+            raise ParameterError(
+                f"data_root: {dataset}/{here[0]} holds {len(one)} pictures: too few to keep some apart"
+            )
         other = torch.arange(len(one)) % 3 == 2
         return [one.subset(order[~other]), one.subset(order[other])]
     if "train" not in here:
@@ -109,7 +117,7 @@ def _folder(folder: Path, split: str, prepared: models.Preparation | None) -> Pi
     from timm.data import create_transform
     from torchvision.transforms import ToTensor
 
-    classes = tuple(sorted(path.name for path in (folder / split).iterdir() if path.is_dir()))
+    classes = tuple(sorted(path.name for path in (folder / split).iterdir() if path.is_dir() and path.name[0] != "."))
     files, labels = [], []
     for number, name in enumerate(classes):
         inside = sorted(path for path in (folder / split / name).iterdir() if path.suffix.lower() in SUFFIXES)
@@ -132,7 +140,7 @@ def _folder(folder: Path, split: str, prepared: models.Preparation | None) -> Pi
         try:
             with Image.open(files[row]) as picture:
                 return transform(picture.convert("RGB"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, Image.DecompressionBombError) as error:
             raise ParameterError(f"data_root: {folder.name}/{split}: a picture cannot be read: {error}") from None
 
     return Pictures(read, torch.arange(len(files)), torch.tensor(labels), classes, _names(folder, classes))
@@ -144,7 +152,7 @@ def _names(folder: Path, classes: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _described(folder: Path) -> dict[str, dict]:
-    """What `classes.json` of a data set says of its folders: {folder: {"index": output of a network, "name": words}}."""
+    """What `classes.json` of a data set says of its folders: {folder: {"name": words}}."""
     file = folder / "classes.json"
     if not file.is_file():
         return {}

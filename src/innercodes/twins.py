@@ -3,7 +3,7 @@
 import copy
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -52,18 +52,29 @@ def build(
     Raises ParameterError for a network and weights that do not fit.
     """
     sizes = network_sizes(run, pictures)
-    inputs, _ = pictures.subset(_some(pictures, SETTLED_ON)).tensors()
-    given = bool(run.weights) or run.pretrained
-    networks: dict[str, list[nn.Module]] = {"untrained": []}
-    for seed in run.seeds:
-        fresh = models.untrained(network_name(run), seed, run.weights, run.device, **sizes)
-        networks["untrained"].append(models.settle(fresh, inputs.to(run.device), 64))
-    if given:
-        networks = {"trained": [_given(run, sizes)], **networks}
-        found = noisy(run, pictures, run.noise_epochs, NOISE, watch) if run.noise_epochs else {}
-        return networks | {"fresh" if kind == "trained" else kind: members for kind, members in found.items()}
-    found = noisy(run, pictures, run.epochs, kinds, watch, train_batch)
-    return {"trained": found.pop("trained"), **networks, **found}
+    inputs = pictures.subset(_some(pictures, SETTLED_ON)).tensors()[0].to(run.device)
+    given = [_given(run, sizes)] if run.weights or run.pretrained else []
+    twins = [models.untrained(network_name(run), seed, run.weights, run.device, **sizes) for seed in run.seeds]
+    _check_fit([*given, *twins], inputs[:2], run)
+    untrained = [models.settle(network, inputs, 64) for network in twins]
+    if not given:
+        found = noisy(run, pictures, run.epochs, kinds, watch, train_batch)
+        return {"trained": found.pop("trained"), "untrained": untrained, **found}
+    found = noisy(run, pictures, run.noise_epochs, NOISE, watch) if run.noise_epochs else {}
+    renamed = {"fresh" if kind == "trained" else kind: members for kind, members in found.items()}
+    return {"trained": given, "untrained": untrained, **renamed}
+
+
+@torch.no_grad()
+def _check_fit(networks: Sequence[nn.Module], inputs: Tensor, run: Run) -> None:
+    shape = " x ".join(map(str, inputs.shape[1:]))
+    for network in networks:
+        try:
+            network(inputs)
+        except (RuntimeError, AssertionError, ValueError):
+            raise refusal(
+                "model", run.model, f"a network, and weights, for pictures of {shape}, those of {run.dataset}"
+            ) from None
 
 
 def noisy(
@@ -82,7 +93,7 @@ def noisy(
             network = models.untrained(network_name(run), seed, "", run.device, **_own_sizes(run, pictures))
             seen = None
             if watch and kind == "trained" and seed == run.seed:
-                watch(models.settle(copy.deepcopy(network), inputs[:SETTLED_ON]), -1)
+                watch(models.settle(copy.deepcopy(network), inputs[_some(pictures, SETTLED_ON)]), -1)
                 seen = functools.partial(watch, network)
             mixed = shuffled(labels, share, seed)
             models.train(network, inputs, mixed, epochs, run.learning_rate, seed, train_batch, run.bars, seen)
@@ -138,7 +149,8 @@ def chosen_stages(network: nn.Module, wanted: str) -> tuple[list[str], str]:
     """The stages that are looked at, shallow to deep, and the stem before them.
 
     `wanted` is "auto" or names with blanks between them. Auto: all stages up to four; of more, the ends of four equal parts.
-    The stem is the stage before the first one, or the first layer of all. Raises ParameterError for names that the network lacks.
+    The stem is the stage before the first one, or the first layer of all; the first stage itself where nothing comes before.
+    Raises ParameterError for names that the network lacks.
     """
     every = activations.stages(network)
     names = every if len(every) <= 4 else [every[-(-len(every) * part // 4) - 1] for part in (1, 2, 3, 4)]
@@ -146,10 +158,13 @@ def chosen_stages(network: nn.Module, wanted: str) -> tuple[list[str], str]:
         names = wanted.split()
         modules = dict(activations.network_of(network).named_modules())
         for name in names:
-            if name.removesuffix(activations.CLASS_TOKEN) not in modules:
+            module = name.removesuffix(activations.CLASS_TOKEN)
+            if not module or module not in modules:
                 raise refusal("stages", name, f"among {', '.join(every)} or another module's name")
         if len(names) < 2 or len(set(names)) < len(names):
             raise refusal("stages", wanted, "auto, or two and more different names with blanks between them")
-    before = [name for name in every[: every.index(names[0])]] if names[0] in every else []
-    children = [name for name, _ in activations.network_of(network).named_children() if name not in names]
-    return names, (before or children)[-1 if before else 0]
+    earlier = every[: every.index(names[0])] if names[0] in every else []
+    children = [name for name, _ in activations.network_of(network).named_children()]
+    top = names[0].partition(".")[0].removesuffix(activations.CLASS_TOKEN)
+    first = children[: children.index(top)][:1] or names[:1]
+    return names, (earlier[-1:] or first)[0]

@@ -157,7 +157,6 @@ def test_a_file_that_is_no_picture_is_named_when_it_is_read(tmp_path, content):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(strict=True, reason="pictures.py: PIL's DecompressionBombError is no OSError and no ValueError")
 def test_a_file_that_claims_to_be_huge_is_named_when_it_is_read(tmp_path, monkeypatch):
     folder_of(tmp_path, val={"a": 6})
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)

@@ -157,10 +157,6 @@ def test_watching_sees_the_start_and_every_epoch_and_changes_nothing(run_of, dig
     assert same(last, built["trained"][0]) and not same(first, last) and not same(start, first)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="twins.noisy settles the start on the first 512 pictures, of a folder those of the first classes",
-)
 def test_the_start_that_is_watched_is_settled_on_pictures_of_all_classes(run_of, monkeypatch):
     monkeypatch.setattr(twins, "SETTLED_ON", 8)
     labels = torch.arange(40) // 4  # a folder's pictures are sorted by class
@@ -210,9 +206,6 @@ def test_weights_of_another_network_are_refused(run_of, digits, saved):
         twins.build(run_of(weights=file, model="resnet20"), digits)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="twins.build settles the untrained twin before it looks at the weights"
-)
 @pytest.mark.parametrize("pretrained", [False, True])
 def test_what_does_not_fit_the_pictures_is_one_clear_line(run_of, digits, saved, pretrained):
     # Without its description the network is built for three channels; the same for pretrained = True of a network not timm's.
@@ -326,9 +319,6 @@ def test_wrong_names_are_refused(wanted, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="twins.chosen_stages: without its suffix ':cls' is '', the name of the whole network"
-)
 def test_the_suffix_alone_is_no_name():
     with pytest.raises(ParameterError, match="^stages = ':cls': must be among"):
         twins.chosen_stages(models.load("vit8", 0), ":cls blocks.1")
