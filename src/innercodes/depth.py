@@ -628,9 +628,11 @@ def condense_then_expand(atlas: Atlas, pixels: np.ndarray) -> dict[str, Any]:
 # TEL-18: who shares a code with whom
 
 
-def membership(atlas: Atlas) -> dict[str, Any]:
+def membership(atlas: Atlas) -> dict[str, Any] | str:
     """TEL-18: mutual information of units between neighbouring stages over that of either stage's maps with two starts."""
     again = {kind: np.mean([_shared(seed, atlas.stages) for seed in atlas.replicates[kind]], 0) for kind in BOTH}
+    if not all(np.isfinite(rows).all() for rows in again.values()):
+        return "Two maps of one stage share nothing here, so there is nothing to compare with."
     own = stats.replicated(float(again["trained"].mean()), again["trained"])
     difference = again["trained"] - again["untrained"]
     growth = {
@@ -652,13 +654,14 @@ def membership(atlas: Atlas) -> dict[str, Any]:
 
 
 def _shared(replicates: Mapping[str, Sequence[Replicate]], stages: Sequence[str]) -> np.ndarray:
-    """The quotient of each repetition, which the next one gives the other start to: (R,)."""
+    """The quotient of each repetition, which the next one gives the other start to: (R,); NaN where a stage's maps share nothing."""
     repeats = len(replicates[stages[0]])
     found = []
     for r in range(repeats):
         one, other = ({s: replicates[s][n % repeats].units for s in stages} for n in (r, r + 1))
         within = {s: _ami(one[s], other[s]) for s in stages}
-        found.append([2 * _ami(one[a], other[b]) / (within[a] + within[b]) for a, b in itertools.pairwise(stages)])
+        pairs = [(_ami(one[a], other[b]), (within[a] + within[b]) / 2) for a, b in itertools.pairwise(stages)]
+        found.append([between / same if same > 0 else np.nan for between, same in pairs])
     return np.mean(found, 1)
 
 

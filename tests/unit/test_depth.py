@@ -594,8 +594,10 @@ def test_condensing_and_expanding_by_hand(run, atlas, digits):
 
 
 def test_shared_units_by_hand():
-    units = [[whole(4, 60, seed=10 * r + s) for s in range(3)] for r in range(3)]
-    units[1][0] = units[0][0].clone()
+    # Copies of one list for each stage, in which every repetition has some units of its own.
+    units = [[whole(4, 60, seed=s) for s in range(3)] for _ in range(3)]
+    for r, s in itertools.product(range(3), repeat=2):
+        units[r][s][20 * r : 20 * r + 15] = whole(4, 15, seed=10 * r + s)
     rows = {stage: [Replicate(1.0, 1.0, units[r][s]) for r in range(3)] for s, stage in enumerate(STAGES)}
 
     def ami(a, b):
@@ -607,6 +609,9 @@ def test_shared_units_by_hand():
         between = [ami(units[r][s], units[other][s + 1]) for s in range(2)]
         expected.append(np.mean([between[s] / np.mean(within[s : s + 2]) for s in range(2)]))
     assert depth._shared(rows, STAGES) == pytest.approx(expected)
+    alone = [torch.zeros(60, dtype=torch.int64), units[0][0], units[1][1]]
+    nothing = [Replicate(1.0, 1.0, own) for own in alone]
+    assert np.isnan(depth._shared({**rows, "layer1": nothing, "layer2": nothing}, STAGES)[0])
     assert depth._ami(units[0][0], units[0][0]) == 1 and abs(depth._ami(units[0][0], units[2][2])) < 0.1
 
 
