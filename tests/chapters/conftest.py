@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny import ROOT
+import yaml
+from tiny import ROOT, TINY
 
 
 @pytest.fixture
@@ -46,3 +47,13 @@ def checkout(tmp_path):
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *words], cwd=folder, check=True)
     return folder
+
+
+@pytest.fixture
+def small_checkout(checkout):
+    """The same with every chapter at its tiny size."""
+    for chapter, values in TINY.items():
+        (checkout / "presets" / "quick" / f"{chapter}--default.yml").write_text(yaml.safe_dump(values))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "tiny"]
+    subprocess.run(git, cwd=checkout, check=True)
+    return checkout

@@ -11,7 +11,6 @@ import nbformat
 import pytest
 import runs
 import stage
-import yaml
 from tiny import ROOT, TINY
 
 CHAPTER = "02_sparse_interactions"
@@ -97,7 +96,8 @@ def engine(folder: Path, *words: str, **changed):
     )  # fmt: skip
 
 
-def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(checkout):
+def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(small_checkout):
+    checkout = small_checkout
     source = checkout / "notebooks" / f"{CHAPTER}.py"
     text = source.read_text()
     marker = "# %%\nfrom innercodes import parameters\n"
@@ -130,8 +130,8 @@ def test_a_broken_source_is_named_before_anything_runs(checkout, path, text, mes
     assert done.returncode == 2 and done.stderr.strip().splitlines()[-1].startswith(message)
 
 
-def test_a_site_that_fails_is_not_taken_for_done(checkout):
-    (checkout / "presets" / "quick" / f"{CHAPTER}--default.yml").write_text(yaml.safe_dump(TINY[CHAPTER]))
+def test_a_site_that_fails_is_not_taken_for_done(small_checkout):
+    checkout = small_checkout
     assert engine(checkout, "book").returncode == 0
     page = checkout / "book" / "teach.md"
     text = page.read_text()

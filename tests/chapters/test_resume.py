@@ -8,9 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import yaml
-from tiny import TINY
-
 CHAPTER = "02_sparse_interactions"
 RUN = Path("_build/runs/quick") / f"{CHAPTER}--default"
 
@@ -51,10 +48,8 @@ def pages(folder: Path) -> dict[str, str]:
     return found
 
 
-def test_killed_three_times_and_resumed(checkout, tmp_path_factory):
-    (checkout / "presets" / "quick" / f"{CHAPTER}--default.yml").write_text(yaml.safe_dump(TINY[CHAPTER]))
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "tiny"]
-    subprocess.run(git, cwd=checkout, check=True)
+def test_killed_three_times_and_resumed(small_checkout, tmp_path_factory):
+    checkout = small_checkout
     other = tmp_path_factory.mktemp("other") / "book"
     subprocess.run(["git", "clone", "-q", str(checkout), str(other)], check=True)
     build(other)
