@@ -133,7 +133,7 @@ def test_plotly_figures_are_drawn(opened: SimpleNamespace) -> None:
     for box in opened.page.locator(".ic-plotly").all():
         assert box.get_attribute("data-drawn") == "yes"
         assert box.locator("svg.main-svg").count() > 0
-        assert box.locator(".trace, .gl-container canvas").count() > 0
+        assert box.locator(".trace, .hm, .gl-container canvas").count() > 0
         assert box.locator("svg.main-svg").first.bounding_box()["height"] > 100
 
 
