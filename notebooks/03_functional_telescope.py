@@ -17,18 +17,17 @@
 # **Reading** 80 minutes · **quick run** 8 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to
 # download
 #
-# A picture passes through the layers of a network, and every layer says it in its own code. Put many of these codes on a
-# map: neighbours on the map are codes that resemble each other. Where does a class land? How far apart are the codes? And
-# how far does a tiny attack push a picture over the map?
+# A picture passes through the layers of a network, and every layer says it in its own code. Put many of these codes on
+# a map: neighbours on the map are codes that resemble each other. Where does a class land? How far apart are the codes?
+# And how far does a tiny attack push a picture over the map?
 #
 # ```{admonition} The paper at a glance
 # :class: tip
 # **Question.** How do the codes of a network change with depth, and does that explain why tiny attacks fool it?
 #
 # **Answer of the paper.** Like a telescope: shallow layers *condense*, their codes are nearly alike; deep layers
-# *expand*, their
-# codes are diverse, and each class has its own small place. An attack hardly moves the shallow codes and moves the deep
-# ones far.
+# *expand*, their codes are diverse, and each class has its own small place. An attack hardly moves the shallow codes
+# and moves the deep ones far.
 #
 # **Source.** {cite:t}`lee2023telescope`.
 # ```
@@ -138,17 +137,17 @@ def take(claim, endpoint):
 # %% [markdown]
 # ## Eight colours on a map
 #
-# A *self-organising map* (SOM) is a grid of units. Every unit has a weight vector, here a colour. For each colour that is
-# shown, the unit most like it wins, the *best-matching unit*. The winner and its neighbours on the grid then take a step
-# towards that colour. The neighbourhood shrinks while the map learns.
+# A *self-organising map* (SOM) is a grid of units. Every unit has a weight vector, here a colour. For each colour that
+# is shown, the unit most like it wins, the *best-matching unit*. The winner and its neighbours on the grid then take a
+# step towards that colour. The neighbourhood shrinks while the map learns.
 #
 # For a batch $\mathcal B$, with $u_x$ the winner for $x$ and $d$ the distance on the grid:
 #
 # $$ W_v \leftarrow W_v + \frac{1}{|\mathcal B|} \sum_{x \in \mathcal B} \alpha\,
 # e^{-d(u_x, v)^2 / 2\sigma^2}\, (x - W_v) $$ (eq-som)
 #
-# Both the rate $\alpha$ and the width $\sigma$ fall exponentially. "Most like" means the smallest *cosine distance*, one
-# minus the cosine of the angle. The grid has no border: its edges are joined, as on a torus.
+# Both the rate $\alpha$ and the width $\sigma$ fall exponentially. "Most like" means the smallest *cosine distance*,
+# one minus the cosine of the angle. The grid has no border: its edges are joined, as on a torus.
 #
 # (The paper's text writes a distance of vectors in the exponent. Its library, like any SOM, uses the grid's, and so do
 # we.)
@@ -187,9 +186,8 @@ plots.show(
 # Maps are fitted on one part of the pictures. The others are kept apart: no map has seen them.
 #
 # Beside the trained network stand twins. The *untrained* one has the same start and saw no labels. The *half* and
-# *memorising*
-# ones were trained in the same way, with half or all of the labels shuffled. The untrained one saw pictures once, to
-# set the statistics of its BatchNorm. All this three times, with other seeds.
+# *memorising* ones were trained in the same way, with half or all of the labels shuffled. The untrained one saw
+# pictures once, to set the statistics of its BatchNorm. All this three times, with other seeds.
 
 # %%
 prepared = twins.preparation(settings)
@@ -225,11 +223,10 @@ pd.DataFrame.from_dict(accuracy, orient="index").T.round(3)
 #
 # A centre of mass has two coordinates, and the paper does not say how they become one. We take the mean of the row and
 # the column. Its unit matters too. In pixels it can be the largest number of all in a shallow stage with its large
-# maps, and hide
-# the others. So we divide it by its largest value ("normalised"), and compare other codings below.
+# maps, and hide the others. So we divide it by its largest value ("normalised"), and compare other codings below.
 #
-# One pass over the pictures gives the codes of all stages. We also code the *input* in the same way, and the *stem*, the
-# first layer of all.
+# One pass over the pictures gives the codes of all stages. We also code the *input* in the same way, and the *stem*,
+# the first layer of all.
 
 # %%
 atlas = depth.survey(settings, networks, own, others, names, stem)
@@ -241,8 +238,7 @@ atlas = depth.survey(settings, networks, own, others, names, stem)
 # ## Few dimensions or many?
 #
 # The paper's first picture: principal axes of the codes, and how much of the variance the first ones explain. A steep
-# curve
-# means few dimensions.
+# curve means few dimensions.
 
 # %%
 curves = {
@@ -269,10 +265,9 @@ plots.show(
 # %% [markdown]
 # But deep stages have more channels, and more numbers have more room. So the test takes equally many random channels of
 # every stage. The *participation ratio*, $(\sum \lambda)^2 / \sum \lambda^2$ of the variances $\lambda$ along the axes,
-# is an
-# effective number of dimensions. Does its logarithm grow with the stage? A box like the next judges one claim. Its test
-# was fixed before the run. *Reproduced* needs the effect, and a clear difference from the untrained twin where the test
-# asks for one; *partly* means that something of this is missing.
+# is an effective number of dimensions. Does its logarithm grow with the stage? A box like the next judges one claim.
+# Its test was fixed before the run. *Reproduced* needs the effect, and a clear difference from the untrained twin where
+# the test asks for one; *partly* means that something of this is missing.
 
 # %%
 take("TEL-1", depth.dimension(atlas))
@@ -333,9 +328,8 @@ plots.show(
 
 # %% [markdown]
 # Some unevenness is chance: throw as many balls into as many boxes, and some stay empty. And random Gaussian codes with
-# the same
-# covariance would be uneven as well. The entropy of the use must fall below the lowest 1 % of both. It is given as a
-# share of its maximum: 1 when all units win equally often.
+# the same covariance would be uneven as well. The entropy of the use must fall below the lowest 1 % of both. It is
+# given as a share of its maximum: 1 when all units win equally often.
 
 # %%
 take("TEL-3", depth.uneven_use(atlas))
@@ -391,8 +385,8 @@ plots.show(
 
 # %% [markdown]
 # $D_\text{class}$ is the mean distance of the best units of a class to its centre. Alone it says little: it depends on
-# the size
-# of the map. Units thrown at random would spread over about 7.6. So we divide by the same number with shuffled labels.
+# the size of the map. Units thrown at random would spread over about 7.6. So we divide by the same number with shuffled
+# labels.
 
 # %%
 relative = depth.spreads(atlas)
@@ -436,9 +430,8 @@ plots.show(
 # every number scaled to mean 0 and deviation 1.
 #
 # Cosine distances of numbers that are never negative are small anyway. And a stage whose codes hardly differ from
-# picture to picture
-# has small distances because *everything* in it is small. So we divide by the loss: how many times farther is it from
-# unit to unit than from a picture to its own unit?
+# picture to picture has small distances because *everything* in it is small. So we divide by the loss: how many times
+# farther is it from unit to unit than from a picture to its own unit?
 #
 # $$ q = \frac{\text{median distance between units}}{\text{loss of the map}} $$ (eq-q)
 
@@ -474,8 +467,7 @@ take("TEL-8", depth.diverse_centers(atlas, growths))
 
 # %% [markdown]
 # The paper finds the same in networks trained on small pictures. At our scales this is a claim on CIFAR-10: classes
-# shrink, and distances
-# grow more than in the twin.
+# shrink, and distances grow more than in the twin.
 
 # %%
 take("TEL-10", depth.on_small_pictures(settings, shrinking, diverse))
@@ -498,8 +490,8 @@ plots.show(
 # In the trained network $q$ grows 6.6 times from CL1 to CL3. In the untrained one it *shrinks* to a half. The growth is
 # there under all four codings; it is weakest, but clear, where every number is scaled alike (z-scored).
 #
-# Read the growth with care, though. At CL1 the trained codes are not more alike than the untrained ones: $q$ is
-# 1.6 there, and 0.8 without training. Training spreads the codes of *every* stage, and those of the last stage most.
+# Read the growth with care, though. At CL1 the trained codes are not more alike than the untrained ones: $q$ is 1.6
+# there, and 0.8 without training. Training spreads the codes of *every* stage, and those of the last stage most.
 #
 # ### Does the size of the map matter?
 
@@ -526,15 +518,14 @@ plots.show(
 
 # %% [markdown]
 # The claim misses its limit by a hair: 0.207, where 0.2 was allowed. The larger map puts its centres a little farther
-# apart at every stage. Networks of
-# other seeds differ more among themselves (0.42) than the two sizes of map do.
+# apart at every stage. Networks of other seeds differ more among themselves (0.42) than the two sizes of map do.
 
 # %% [markdown]
 # ## The telescope
 #
 # Condense, *then* expand: this needs a starting point. So we follow $q$ from the input through the stem to the last
-# stage. The test takes the pixels as they are for its start.
-# A telescope is a valley: high at the input, low at CL1, high again at the end.
+# stage. The test takes the pixels as they are for its start. A telescope is a valley: high at the input, low at CL1,
+# high again at the end.
 
 # %%
 pixels = depth.pixel_distances(settings, own)
@@ -592,10 +583,8 @@ if snapshots:
 # ### Who shares a code with whom?
 #
 # Many pictures share a unit. If the pictures that share one at CL1 also share one at CL2, the stages say the same thing
-# in other words.
-# The paper says they do not: membership changes from layer to layer. We measure mutual information, adjusted for
-# chance, between
-# the units of neighbouring stages. The yardstick is one stage under two maps.
+# in other words. The paper says they do not: membership changes from layer to layer. We measure mutual information,
+# adjusted for chance, between the units of neighbouring stages. The yardstick is one stage under two maps.
 
 # %%
 take("TEL-18", depth.membership(atlas))
@@ -609,10 +598,8 @@ take("TEL-18", depth.membership(atlas))
 # ## Attacks
 #
 # The attack, *projected gradient descent* (PGD), climbs the loss of the network inside a small box around the picture,
-# of half-width $\epsilon$ {cite:p}`madry2018`. The paper's settings:
-# 50 steps of 0.02 of the half-width. The half-width is 1/255 on photographs; on the digits, which have 17 grey levels,
-# we fixed 0.1
-# in advance.
+# of half-width $\epsilon$ {cite:p}`madry2018`. The paper's settings: 50 steps of 0.02 of the half-width. The half-width
+# is 1/255 on photographs; on the digits, which have 17 grey levels, we fixed 0.1 in advance.
 #
 # Two controls: the paper's, uniform noise in $[0, \epsilon]$, and a stronger one, Gaussian noise with the same
 # Euclidean length as the attack.
@@ -643,8 +630,7 @@ take(
 
 # %% [markdown]
 # How far does the best unit of a picture move? We divide by the mean distance between two random pictures on the same
-# map: 1 means
-# that the attacked picture lands anywhere.
+# map: 1 means that the attacked picture lands anywhere.
 
 # %%
 growing = fragility.shift_grows(attacked, atlas)
@@ -698,8 +684,7 @@ plots.show(
 # ### Can an attack move the first stage?
 #
 # The attack aims at the answer. It has no reason to move CL1. What if it aims at CL1 itself, with the same box? Here
-# PGD climbs the
-# relative change of one stage's map.
+# PGD climbs the relative change of one stage's map.
 
 # %%
 aims = fragility.aimed(networks["trained"], attacked, atlas)
@@ -718,8 +703,7 @@ pd.DataFrame(results.metrics["aimed"]).T.round(3)
 # ### Are small distances dangerous?
 #
 # The paper suspects that codes which are nearly alike in CL1 make a network fragile. It did not test this. If it is so,
-# pictures whose code
-# lies close to the code of another class should flip under smaller attacks.
+# pictures whose code lies close to the code of another class should flip under smaller attacks.
 
 # %%
 flips = fragility.flips(networks["trained"], attacked, atlas, hit_labels)
@@ -741,8 +725,7 @@ plots.show(
 # %% [markdown]
 # There is a correlation, 0.15. But the map of the *untrained* first stage gives 0.13, and the last stage of the trained
 # network 0.48. A plain margin of the output, the largest probability minus the second, gives 0.80. Pictures near
-# another class are fragile; that the first stage
-# is where it is decided does not follow.
+# another class are fragile; that the first stage is where it is decided does not follow.
 #
 # ### Do errors lie far out?
 #
@@ -769,14 +752,13 @@ if outputs is not None:
 
 # %% [markdown]
 # The three networks make 32 errors together; the test needs 50 in each. The picture shows that they do lie far out, at
-# every stage. The recorded runs
-# on CIFAR-10 have more errors.
+# every stage. The recorded runs on CIFAR-10 have more errors.
 #
 # ### Closer within than between, and nearly linear
 #
 # Without any map: are codes of one class closer to each other than codes of two classes? And does the first stage act
-# linearly on such small
-# changes? Then $f(x + \delta) - f(x)$ equals $J\delta$, with $f$ what the first stage says and $J$ its derivative.
+# linearly on such small changes? Then $f(x + \delta) - f(x)$ equals $J\delta$, with $f$ what the first stage says and
+# $J$ its derivative.
 
 # %%
 bent = fragility.nonlinear_shares(networks["trained"], attacked, names[0], settings)
@@ -784,18 +766,14 @@ take("TEL-19", depth.closer_within(atlas, bent))
 
 # %% [markdown]
 # Codes of one class are more than five times closer than codes of two classes at the last stage (0.18), and training
-# makes them
-# so (untrained 0.88). At CL1 nearly half of the response to such a change is not linear (0.43 for the attack, 0.49 for
-# noise): inside the
-# limit of 0.5, but hardly "almost linear".
+# makes them so (untrained 0.88). At CL1 nearly half of the response to such a change is not linear (0.43 for the
+# attack, 0.49 for noise): inside the limit of 0.5, but hardly "almost linear".
 #
 # ## Exchanging layers
 #
 # If shallow layers all do the same, those of another network should do as well. *Stitching* {cite:p}`bansal2021` takes
-# the front of the
-# smaller network and the rest of the larger one, and trains one 1 × 1 convolution between them. Everything else stays
-# fixed. The control
-# is a front that was never trained.
+# the front of the smaller network and the rest of the larger one, and trains one 1 × 1 convolution between them.
+# Everything else stays fixed. The control is a front that was never trained.
 
 # %%
 stitched = stitching.study(settings, networks, own, others)
@@ -861,9 +839,8 @@ if "half" in networks:
 # ## Beyond convolutions
 #
 # The paper leaves transformers open. For each other architecture we count how many of three endpoints pass: shrinking
-# classes (TEL-5), growing
-# distances (TEL-7), growing shifts (TEL-13). Each may use the coding under which its distances grow most; the unseen
-# pictures choose it.
+# classes (TEL-5), growing distances (TEL-7), growing shifts (TEL-13). Each may use the coding under which its distances
+# grow most; the unseen pictures choose it.
 
 # %%
 wider = architectures.study(settings, networks, own, others, attacked)
@@ -897,8 +874,7 @@ if isinstance(wider, dict):
 # ## Strange pictures
 #
 # Do other pictures fall off the map? We compare their distance to the best unit with that of the fitted pictures:
-# unseen pictures of the same kind,
-# attacked ones, random pixels, and another data set where one is given.
+# unseen pictures of the same kind, attacked ones, random pixels, and another data set where one is given.
 
 # %%
 strange = {
@@ -938,8 +914,7 @@ plots.show(
 # ## Explore the maps
 #
 # Hover over a unit: how many pictures it wins, and of which classes. Switch the stage above the map. On embedded data
-# the picture
-# closest to each unit stands beside it.
+# the picture closest to each unit stands beside it.
 
 # %% tags=["hide-input"]
 plots.show(
@@ -960,15 +935,13 @@ plots.show(
 # and deep stages too. Here nearly every effect stands beside that twin.
 #
 # **What is a small distance?** Cosine distances of non-negative codes are small anyway, and smaller where one large
-# number hides the others. The loss of the map is a
-# yardstick of the same stage.
+# number hides the others. The loss of the map is a yardstick of the same stage.
 #
 # **Cause or company?** The paper finds small distances at CL1 and fragility in the same networks. That is company. A
 # correlation over pictures is a first step, not a proof.
 #
 # **Finitely many codes.** A map with 400 units has 400 codes because we gave it 400. And a principal component analysis
-# cannot show that codes are few: it
-# counts directions, not points.
+# cannot show that codes are few: it counts directions, not points.
 
 # %% [markdown]
 # ## Exercises
@@ -994,8 +967,7 @@ right = torch.allclose(yours.double(), truth, atol=0.01)
 
 # %% [markdown]
 # **2. A chance spread** (easy, 10 minutes). Throw 500 best units at random on a 20 × 20 map. What is their spread about
-# their centre? Guess first, then
-# run the cell. Our trained classes spread over about 4 units at CL1 and 1.5 at CL3.
+# their centre? Guess first, then run the cell. Our trained classes spread over about 4 units at CL1 and 1.5 at CL3.
 #
 # ```{dropdown} Hint
 # The mean distance of two random units is 7.7. Can a centre lie much nearer?
@@ -1014,8 +986,7 @@ float(telescope.class_spread(thrown, one_class, somewhere, 20)[0])
 
 # %% [markdown]
 # **3. The coding decides** (medium, 15 minutes, one run). Predict: what happens to $q$ at CL1 when each number of a
-# code is scaled to mean 0 and deviation 1?
-# Then set `coding = "z-scored"` and run the chapter again.
+# code is scaled to mean 0 and deviation 1? Then set `coding = "z-scored"` and run the chapter again.
 #
 # ```{dropdown} Hint
 # When every number has mean 0 over the pictures, two unrelated codes have a cosine near 0. What is the distance then?
@@ -1056,14 +1027,11 @@ results
 # that learned nothing.
 #
 # **Where we departed from the paper.** The paper trains a map on 50,000 pictures in batches of ten, which divide each
-# step by ten. With a thousand pictures and
-# batches of ten our first maps stayed crumpled: their loss was three times what longer training reached. So maps learn
-# from single codes here; that was
-# chosen by the loss alone. Spreads are divided by those with shuffled labels, unit distances by the loss of the map,
-# shifts by random pairs. The
-# centre of mass is normalised. Dimensions and losses are compared on equally many channels. Intervals of map quantities
-# come from maps of resampled
-# pictures with other starts.
+# step by ten. With a thousand pictures and batches of ten our first maps stayed crumpled: their loss was three times
+# what longer training reached. So maps learn from single codes here; that was chosen by the loss alone. Spreads are
+# divided by those with shuffled labels, unit distances by the loss of the map, shifts by random pairs. The centre of
+# mass is normalised. Dimensions and losses are compared on equally many channels. Intervals of map quantities come from
+# maps of resampled pictures with other starts.
 #
 # ## Summary
 #
@@ -1077,10 +1045,16 @@ results
 #
 # The link from condensed shallow codes to fragility finds little support. The attack moves the first stage as far as
 # the last one; distances at CL1 predict fragility hardly better than those of an untrained network; and networks with
-# more
-# condensed first stages generalise worse. The recorded runs, linked at the top of this page, have the same claims on
-# photographs.
+# more condensed first stages generalise worse.
+#
+# On photographs more of the paper holds. The recorded run of ResNet-56 on CIFAR-10 (an analog too: three stages) loses
+# 46 of its 94 points to an attack of half-width 1/255, and none to noise of that size. The attack's shift grows from
+# 0.06 at CL1 to 0.37 at CL3, and that of equal noise stays near 0.03; in the untrained twin the attack's lead grows
+# half as much. Errors lie far out: a wrong picture is farther from the centre than a right one of its class in 98 of
+# 100 pairs (untrained 50). Classes shrink to a quarter of chance, and distances grow 6.5 times as much as in the twin.
+# What fails there fails here too: dimensions do not grow with depth beyond the twin, and distances at CL1 say nothing
+# about fragility (0.04, at the last stage 0.62). The input's half of the telescope is missing: maps of pixels have a
+# $q$ of 0.6, below that of CL1 (1.2).
 #
 # Further reading: {cite:t}`lee2023telescope` for the paper; {cite:t}`kohonen1982` for the maps; {cite:t}`madry2018` for
-# the attack;
-# {cite:t}`bansal2021` for stitching.
+# the attack; {cite:t}`bansal2021` for stitching.
