@@ -45,3 +45,8 @@ def test_rows_with_more_threads_than_cores_are_skipped(monkeypatch):
     monkeypatch.setattr(ratios, "usable_cores", lambda: 1)
     row = ratios.compare("a", lambda: None, "b", lambda: None, limit=1.0, threads=2)
     assert row.ok and row.ratio is None and "skipped" in row.note
+
+
+def test_recorded_tables_are_of_whole_runs():
+    tables = [json.loads(path.read_text()) for path in (ROOT / "results" / "benchmarks").glob("*.json")]
+    assert tables and not any(content["quick"] for content in tables)
