@@ -105,7 +105,7 @@ def test_one_pass_gives_what_a_plain_loop_gives(name):
     )  # fmt: skip
     assert model.training and not any(module._forward_hooks for module in model.modules())
     model.eval()
-    stages = dict(activations._network(model).named_modules())
+    stages = dict(activations.network_of(model).named_modules())
     for stage in names:
         seen = []
         hook = stages[stage].register_forward_hook(lambda _m, _i, out, seen=seen: seen.append(out.clone()))
