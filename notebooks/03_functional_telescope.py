@@ -752,7 +752,7 @@ if outputs is not None:
 
 # %% [markdown]
 # The three networks make 32 errors together; the test needs 50 in each. The picture shows that they do lie far out, at
-# every stage. The recorded runs on CIFAR-10 have more errors.
+# every stage. The recorded run on CIFAR-10 has more.
 #
 # ### Closer within than between, and nearly linear
 #
