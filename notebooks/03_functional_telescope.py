@@ -113,6 +113,7 @@ from innercodes import (
     depth,
     fragility,
     map_figures,
+    map_views,
     maps,
     pictures,
     plots,
@@ -196,7 +197,7 @@ snapshots = {}
 
 
 def watch(network, epoch):
-    if depth.snapshot_due(epoch, noise_epochs or epochs):
+    if map_views.snapshot_due(epoch, noise_epochs or epochs):
         names, _ = twins.chosen_stages(network, stages)
         said = maps.collect({"now": [network]}, own, names, settings)
         snapshots[epoch + 1] = said["now"][0]
@@ -209,7 +210,7 @@ len(own), len(others), stem, names
 
 # %%
 outputs = pictures.outputs_of(own, fragility.width(networks["trained"][0], own))
-accuracy = fragility.accuracies_on(networks, others, outputs, settings)
+accuracy = fragility.accuracies_on(networks, others, outputs)
 results.metrics["accuracy"] = accuracy
 pd.DataFrame.from_dict(accuracy, orient="index").T.round(3)
 
@@ -316,7 +317,7 @@ take("TEL-2", depth.plateau(atlas))
 
 # %% tags=["hide-input"]
 plots.show(
-    map_figures.densities(depth.densities(atlas)),
+    map_figures.densities(map_views.densities(atlas)),
     name="density",
     alt="A heat map for each stage: where on the map pictures have their best unit. "
     + ", ".join(
@@ -401,7 +402,7 @@ take("TEL-5", shrinking)
 take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
 
 # %% tags=["hide-input"]
-by_class = depth.spread_table(atlas)
+by_class = map_views.spread_table(atlas)
 plots.show(
     map_figures.depth_boxes(by_class, "class spread, units"),
     name="class-spread",
@@ -564,7 +565,7 @@ plots.show(
 # Where a network is trained here, we looked at it on the way: before the first pass, and after 1, 2, 4, 8 ... of them.
 
 # %%
-panels = depth.forming(list(snapshots.values()), atlas.labels, settings, names)
+panels = map_views.forming(list(snapshots.values()), atlas.labels, settings, names)
 
 # %% tags=["hide-input"]
 if snapshots:
@@ -605,11 +606,9 @@ take("TEL-18", depth.membership(atlas))
 # Euclidean length as the attack.
 
 # %%
-chosen = depth.spread_rows(others.labels, attack_samples)
+chosen = others.spread(attack_samples)
 hit_inputs, hit_labels = others.subset(chosen).tensors()
-targets = fragility.targets(
-    networks["trained"][0], hit_inputs, hit_labels, outputs, settings
-)
+targets = fragility.targets(networks["trained"][0], hit_inputs, hit_labels, outputs)
 attacked = fragility.attack(networks, hit_inputs, targets, chosen, atlas)
 under = fragility.accuracies(attacked)
 results.metrics["accuracy_under"] = under
@@ -712,8 +711,8 @@ take("TEL-16", fragility.distance_protects(flips, atlas))
 # %% tags=["hide-input"]
 plots.show(
     map_figures.flips(
-        flips.distances["first stage"].ravel(), flips.sizes.ravel(),
-        [share * attack_size for share in fragility.FLIPS],
+        flips.distances["first stage"].ravel(), flips.sizes.ravel() / attack_size,
+        fragility.FLIPS, f"times {attack_size:.2g}",
     ),
     name="flips",
     alt="Distance to the nearest unit of another class at the first stage, for pictures that flip at "
@@ -732,12 +731,12 @@ plots.show(
 # A picture that the network gets wrong may land far from the centre of its true class.
 
 # %%
-right = fragility.right_on(networks["trained"], others, outputs, settings)
+right = fragility.right_on(networks["trained"], others, outputs)
 take("TEL-15", unknown if outputs is None else depth.errors_far_out(atlas, right))
 
 # %% tags=["hide-input"]
 if outputs is not None:
-    away = depth.right_and_wrong(atlas, right)
+    away = map_views.right_and_wrong(atlas, right)
     plots.show(
         map_figures.depth_boxes(away, "distance to the class centre, units"),
         name="errors",
@@ -747,7 +746,8 @@ if outputs is not None:
             f"{kind}: " + ", ".join(f"{s} {np.median(v):.1f}" for s, v in row.items() if len(v))
             for kind, row in away.items()
         ) + ".",
-        caption=f"Unseen pictures that the trained network gets right, and wrong ({int((~right).sum())} in all seeds).",
+        caption="Unseen pictures that a trained network gets right, and wrong: "
+        f"{int((~right).sum())} errors of {len(right)} network(s).",
     )  # fmt: skip
 
 # %% [markdown]
@@ -879,14 +879,14 @@ if isinstance(wider, dict):
 # %%
 strange = {
     "PGD": [attacked.variants["trained"][i]["PGD"] for i in range(len(networks["trained"]))],
-    "random pixels": depth.random_pixels(hit_inputs, len(networks["trained"])),
+    "random pixels": map_views.random_pixels(hit_inputs, len(networks["trained"])),
 }  # fmt: skip
-codes = depth.codes_of(networks["trained"], strange, names, settings)
+codes = map_views.codes_of(networks["trained"], strange, names, settings)
 if beside != "none":
     other_set, _ = pictures.load(beside, data_root, unseen, 20, seed, prepared)
     said = maps.collect({"now": networks["trained"]}, other_set, names, settings)
     codes[beside] = said["now"]
-strangeness = depth.strangeness(atlas, codes)
+strangeness = map_views.strangeness(atlas, codes)
 results.metrics["strangeness"] = {
     name: {s: float(v.mean()) for s, v in row.items()} for name, row in strangeness.items()
 }  # fmt: skip
@@ -919,8 +919,8 @@ plots.show(
 # %% tags=["hide-input"]
 plots.show(
     map_figures.explorer(
-        depth.explored(atlas, own),
-        depth.thumbnails(own) if show_examples and own.embedded else None,
+        map_views.explored(atlas, own),
+        map_views.thumbnails(own) if show_examples and own.embedded else None,
     ),
     name="explorer",
     alt="The maps of the trained network, a stage at a time: the number of pictures of each unit as a "

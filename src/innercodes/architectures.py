@@ -110,7 +110,7 @@ def _studied(
 ) -> dict[str, Any]:
     stages, _ = twins.chosen_stages(networks["trained"][0], run.stages)
     outputs = outputs_of(pictures, fragility.width(networks["trained"][0], pictures))
-    right = fragility.right_on(networks["trained"], others, outputs, run)
+    right = fragility.right_on(networks["trained"], others, outputs)
     return endpoints(run, networks, pictures, others, stages, attacked) | {"accuracy": float(right.mean())}
 
 

@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import adjusted_mutual_info_score
 from torch import Tensor, nn
 
-from innercodes import activations, data, maps, stats, telescope
+from innercodes import activations, maps, stats, telescope
 from innercodes.maps import Codes, Replicate, StageMap
 from innercodes.parameters import Run
 from innercodes.pictures import Pictures
@@ -90,6 +90,11 @@ def survey(
     repeated = {kind: [{tap: codes[tap] for tap in taps if tap in stages} for codes in fitted[kind]] for kind in BOTH}
     replicates = maps.replicate(repeated, pictures.labels, run)
     return Atlas(run, tuple(stages), stem, pictures.labels, others.labels, fitted, unseen, charts, replicates)
+
+
+def shuffled(labels: Tensor) -> Tensor:
+    """The labels in another order, always the same one."""
+    return labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
 
 
 def few_of_a_class(labels: Tensor) -> str:
@@ -297,7 +302,7 @@ def picture_spread(
     return telescope.center_offsets(chart.unseen, unseen_labels, centers, chart.som.grid), centers
 
 
-def unit_distances(chart: StageMap, labels: Tensor, unseen_labels: Tensor) -> tuple[Tensor, Tensor]:
+def unit_offsets(chart: StageMap, labels: Tensor, unseen_labels: Tensor) -> tuple[Tensor, Tensor]:
     """Distance of every best unit to the centre of its picture's class: of fitted (N k,) and of unseen pictures (M k,)."""
     _, centers = picture_spread(chart, labels)
     k = chart.fitted.shape[1]
@@ -375,7 +380,7 @@ def generalises(
     )
     outliers = []
     for charts in atlas.charts["trained"]:
-        own, new = unit_distances(charts[atlas.last], atlas.labels, atlas.unseen_labels)
+        own, new = unit_offsets(charts[atlas.last], atlas.labels, atlas.unseen_labels)
         low, high = np.quantile(own, [0.25, 0.75])
         reach = 1.5 * (high - low)
         outside = [((part < low - reach) | (part > high + reach)).double().mean() for part in (new, own)]
@@ -449,9 +454,23 @@ def _growth_over_twin(
 
 def diverse_units(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
     """TEL-7: growth of unit distance over loss from first to last stage, trained over untrained."""
-    return _growth_over_twin(
+    found = _growth_over_twin(
         atlas, lambda chart: chart.relative_distance, lambda r: r.relative_distance, _twin_relative(codings, "units")
     )
+    return found | {"baseline": found["baseline"] | {"growth, Gaussian codes": _gaussian_growth(atlas)}}
+
+
+def _gaussian_growth(atlas: Atlas) -> float:
+    """The same growth, trained network alone, on Gaussian codes with the mean and covariance of each stage's."""
+    ends = []
+    for stage in (atlas.first, atlas.last):
+        surrogates = [gaussian_like(atlas.codes("trained", i, stage), i) for i in range(len(atlas.run.seeds))]
+        charts = [
+            maps.chart(codes, codes[:1], atlas.run, seed)
+            for codes, seed in zip(surrogates, atlas.run.seeds, strict=True)
+        ]
+        ends.append(np.array([chart.relative_distance for chart in charts]))
+    return _growth(*ends)
 
 
 def diverse_centers(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | str:
@@ -467,12 +486,15 @@ def diverse_centers(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) ->
     ]
     if not (np.array([*apart, *(value for row in codings.values() for value in row.values())]) > 0).all():
         return ON_ONE_UNIT
-    return _growth_over_twin(
+    found = _growth_over_twin(
         atlas,
         lambda chart: relative_centers(chart, atlas.labels),
         lambda r: r.relative_centers,
         _twin_relative(codings, "centres"),
     )
+    mixed = shuffled(atlas.labels)
+    ends = [atlas.each("trained", s, lambda chart: relative_centers(chart, mixed)) for s in (atlas.first, atlas.last)]
+    return found | {"baseline": found["baseline"] | {"growth, shuffled labels": _growth(*ends)}}
 
 
 SMALL_PICTURES = ("cifar10", "cifar100", "svhn")
@@ -736,8 +758,7 @@ def closer_within(atlas: Atlas, nonlinear: Mapping[str, np.ndarray]) -> dict[str
     if missing := few_of_a_class(atlas.unseen_labels):
         return missing
     found = {kind: within_between(atlas, kind, atlas.unseen_labels) for kind in BOTH}
-    mixed = atlas.unseen_labels[torch.randperm(len(atlas.unseen_labels), generator=torch.Generator().manual_seed(0))]
-    shuffled = within_between(atlas, "trained", mixed, draws=1)
+    chance = within_between(atlas, "trained", shuffled(atlas.unseen_labels), draws=1)
     own = stats.Estimate(float(found["trained"][-1, 0]), found["trained"][-1, 1:])
     difference = found["trained"][-1] - found["untrained"][-1]
     share = {name: float(rows.mean()) for name, rows in nonlinear.items()}
@@ -748,7 +769,7 @@ def closer_within(atlas: Atlas, nonlinear: Mapping[str, np.ndarray]) -> dict[str
         "also": {
             "falls_with_depth": float(_slope(found["trained"][:, 0], 0)), "nonlinear_part_cl1": max(share.values()),
         },
-        "baseline": {"untrained": float(found["untrained"][-1, 0]), "shuffled labels": float(shuffled[-1, 0])}
+        "baseline": {"untrained": float(found["untrained"][-1, 0]), "shuffled labels": float(chance[-1, 0])}
         | {f"first stage, {kind}": float(found[kind][0, 0]) for kind in BOTH}
         | {f"nonlinear part, {name}": value for name, value in share.items()},
     }  # fmt: skip
@@ -776,7 +797,7 @@ def within_between(atlas: Atlas, kind: str, labels: Tensor, draws: int | None = 
     return np.mean(rows, 0)
 
 
-# TEL-21: noise in the labels, and how a network forms
+# TEL-21: noise in the labels
 
 
 def condensing_helps(
@@ -795,158 +816,3 @@ def condensing_helps(
         | {f"test accuracy, {kind}": float(rows.mean()) for kind, rows in accuracy.items()},
         "note": f"{len(x)} networks",
     }
-
-
-def snapshot_due(epoch: int, epochs: int) -> bool:
-    """Whether to look at a network in training after this epoch: before the first (-1), then at 1, 2, 4, 8 ... and the last."""
-    done = epoch + 1
-    return done == 0 or done & (done - 1) == 0 or done == epochs
-
-
-def forming(
-    snapshots: Sequence[Codes], labels: Tensor, run: Run, stages: Sequence[str]
-) -> dict[str, dict[str, np.ndarray]]:
-    """Unit distance over loss, and relative class spread, of each snapshot's codes: panel and stage to (snapshots,)."""
-    apart, spread = ({stage: [] for stage in stages} for _ in range(2))
-    for codes in snapshots:
-        for stage in stages:
-            own = maps.coded(codes[stage], run.coding)
-            chart = maps.chart(own, own[:1], run, run.seed)
-            apart[stage].append(chart.relative_distance)
-            spread[stage].append(
-                float(class_means(picture_spread(chart, labels)[0], labels).mean()) / shuffled_spread(chart, labels)
-            )
-    return {
-        name: {stage: np.array(values) for stage, values in rows.items()}
-        for name, rows in (("unit distance / loss", apart), ("class spread / shuffled", spread))
-    }
-
-
-def strangeness(atlas: Atlas, others: Mapping[str, Sequence[Codes]]) -> dict[str, dict[str, np.ndarray]]:
-    """Mean distance to the best unit over that of the fitted pictures, trained maps: name and stage to (seeds,).
-
-    `others` holds codes of other pictures for each trained network.
-    """
-    rows = {"unseen": atlas.unseen["trained"]} | dict(others)
-    return {
-        name: {
-            stage: np.array(
-                [
-                    telescope.mean_loss(
-                        charts[stage].som,
-                        maps.coded(
-                            members[i % len(members)][stage],
-                            atlas.run.coding,
-                            atlas.fitted["trained"][i % len(members)][stage],
-                        ).to(atlas.run.device),
-                    )
-                    / charts[stage].loss
-                    for i, charts in enumerate(atlas.charts["trained"])
-                ]
-            )
-            for stage in atlas.stages
-        }
-        for name, members in rows.items()
-    }
-
-
-def random_pixels(inputs: Tensor, count: int) -> list[Tensor]:
-    """Pictures of uniform noise, as many and as large as `inputs`: one set for each of `count` networks."""
-    return [torch.rand(inputs.shape, generator=torch.Generator().manual_seed(number)) for number in range(count)]
-
-
-def codes_of(
-    networks: Sequence[nn.Module], inputs: Mapping[str, Sequence[Tensor]], stages: Sequence[str], run: Run
-) -> dict[str, list[Codes]]:
-    """Codes of sets of inputs, each with one tensor for each network."""
-    return {
-        name: [
-            maps.collect({name: [network]}, list(own.split(64)), stages, run)[name][0]
-            for network, own in zip(networks, rows, strict=True)
-        ]
-        for name, rows in inputs.items()
-    }
-
-
-# What the figures show
-
-
-def spread_rows(labels: Tensor, most: int) -> Tensor:
-    """Places of at most so many pictures, as evenly over the classes as they allow, in order."""
-    picked = data.balanced(labels, min(most, len(labels)), torch.Generator().manual_seed(0))
-    return picked.sort().values
-
-
-def densities(atlas: Atlas) -> dict[str, np.ndarray]:
-    """Density of the best units on each trained map of the first seed, times 100; unsmoothed where they lie on one line."""
-    found = {}
-    for stage in atlas.stages:
-        chart = atlas.charts["trained"][0][stage]
-        units, grid = chart.fitted[:, 0], chart.som.grid
-        try:
-            found[stage] = telescope.density(units, grid).numpy()
-        except ValueError:
-            found[stage] = 100 * telescope.usage(units, grid).double().numpy() / len(units)
-    return found
-
-
-def spread_table(atlas: Atlas) -> dict[str, dict[str, np.ndarray]]:
-    """The spread of every class in grid units, all seeds together: set and stage to (classes * seeds,)."""
-    mixed = atlas.labels[torch.randperm(len(atlas.labels), generator=torch.Generator().manual_seed(0))]
-    sets = {
-        "trained": ("trained", atlas.labels, None),
-        "trained, unseen": ("trained", atlas.labels, atlas.unseen_labels),
-        "untrained": ("untrained", atlas.labels, None),
-        "shuffled labels": ("trained", mixed, None),
-    }
-    return {
-        name: {
-            stage: np.concatenate(
-                [
-                    class_means(picture_spread(charts[stage], labels, others)[0], labels if others is None else others)
-                    for charts in atlas.charts[kind]
-                ]
-            )
-            for stage in atlas.stages
-        }
-        for name, (kind, labels, others) in sets.items()
-    }
-
-
-def right_and_wrong(atlas: Atlas, right: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
-    """Distance of unseen pictures to the centre of their class, those the network gets right and wrong, all seeds."""
-    found: dict[str, dict[str, np.ndarray]] = {"right": {}, "wrong": {}}
-    for stage in atlas.stages:
-        away = [picture_spread(c[stage], atlas.labels, atlas.unseen_labels)[0].numpy() for c in atlas.charts["trained"]]
-        together = np.concatenate(away)
-        good = np.concatenate([right[i % len(right)] for i in range(len(away))])
-        found["right"][stage], found["wrong"][stage] = together[good], together[~good]
-    return found
-
-
-def explored(atlas: Atlas, pictures: Pictures) -> dict[str, dict[str, Any]]:
-    """What the explorer shows of the first seed's trained maps: use, class counts and the closest picture of each unit."""
-    found = {}
-    for stage in atlas.stages:
-        chart = atlas.charts["trained"][0][stage]
-        m, n = chart.som.grid
-        codes = atlas.codes("trained", 0, stage)
-        nearest = telescope.cosine_distances(chart.som.weights.cpu(), codes).argmin(1)
-        words = np.full(m * n, "", dtype=object)
-        for unit in range(m * n):
-            counts = torch.bincount(atlas.labels[chart.fitted[:, 0] == unit], minlength=len(pictures.names))
-            top = counts.argsort(descending=True, stable=True)[:4]
-            words[unit] = ", ".join(f"{pictures.names[c]}: {int(counts[c])}" for c in top if counts[c])
-        found[stage] = {
-            "usage": telescope.usage(chart.fitted[:, 0], chart.som.grid).numpy(),
-            "classes": words.reshape(m, n),
-            "picture": nearest.numpy(),
-        }
-    return found
-
-
-def thumbnails(pictures: Pictures) -> np.ndarray:
-    """Embedded pictures in grey, (N, H, W). Raises ValueError for others: they are not to be shown."""
-    if not pictures.embedded:
-        raise ValueError("only pictures that come with the packages are shown")
-    return pictures.tensors()[0].mean(1).numpy()

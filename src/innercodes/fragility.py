@@ -79,7 +79,7 @@ def attack(
     }
     right = {
         kind: [
-            {name: _right(net, x, targets, run) for name, x in made.items()}
+            {name: is_right(net, x, targets) for name, x in made.items()}
             for net, made in zip(networks[kind], variants[kind], strict=True)
         ]
         for kind in BOTH
@@ -140,13 +140,15 @@ def _variants(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run, see
 
 
 @torch.no_grad()
-def answers(network: nn.Module, inputs: Tensor, run: Run) -> Tensor:
+def answers(network: nn.Module, inputs: Tensor) -> Tensor:
     """The network's own output for each input, int64 (n,)."""
-    return torch.cat([network(x.to(run.device)).argmax(-1).cpu() for x in inputs.split(CHUNK)])
+    device = next(network.parameters()).device
+    return torch.cat([network(x.to(device)).argmax(-1).cpu() for x in inputs.split(CHUNK)])
 
 
-def _right(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run) -> np.ndarray:
-    return (answers(network, inputs, run) == targets).numpy()
+def is_right(network: nn.Module, inputs: Tensor, targets: Tensor) -> np.ndarray:
+    """Whether each answer is the target, bool (n,)."""
+    return (answers(network, inputs) == targets.cpu()).numpy()
 
 
 def _units(chart: StageMap, codes: Tensor, run: Run) -> Tensor:
@@ -160,29 +162,29 @@ def width(network: nn.Module, pictures: Pictures) -> int:
     return int(network(pictures[0][0][None].to(device)).shape[1])
 
 
-def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor | None, run: Run) -> np.ndarray:
+def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor | None) -> np.ndarray:
     """Whether each network is right on each picture, bool (networks, N); `outputs` says which output is which class."""
     if outputs is None:
         return np.zeros((len(networks), len(pictures)), dtype=bool)
     rows = [
-        np.concatenate([_right(network, x, outputs[y], run) for x, y in pictures.batches(CHUNK)])
+        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)])
         for network in networks
     ]
     return np.stack(rows)
 
 
 def accuracies_on(
-    networks: Mapping[str, Sequence[nn.Module]], pictures: Pictures, outputs: Tensor | None, run: Run
+    networks: Mapping[str, Sequence[nn.Module]], pictures: Pictures, outputs: Tensor | None
 ) -> dict[str, list[float]]:
     """The accuracy of every network on pictures, nothing where no output is known to be a class."""
     if outputs is None:
         return {}
-    return {kind: right_on(members, pictures, outputs, run).mean(1).tolist() for kind, members in networks.items()}
+    return {kind: right_on(members, pictures, outputs).mean(1).tolist() for kind, members in networks.items()}
 
 
-def targets(network: nn.Module, inputs: Tensor, labels: Tensor, outputs: Tensor | None, run: Run) -> Tensor:
+def targets(network: nn.Module, inputs: Tensor, labels: Tensor, outputs: Tensor | None) -> Tensor:
     """The outputs to aim away from: those of the classes, or the network's own answers where no output is known to be a class."""
-    return answers(network, inputs, run) if outputs is None else outputs[labels]
+    return answers(network, inputs) if outputs is None else outputs[labels]
 
 
 def accuracies(attacked: Attacked) -> dict[str, dict[str, float]]:
@@ -272,7 +274,7 @@ def smallest_flips(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run
         for part in np.array_split(left, -(-len(left) // CHUNK)):
             x, y = inputs[part].to(run.device), targets[part].to(run.device)
             hit = attacks.pgd(network, x, y, share * run.attack_size, run.flip_steps, 1000 * seed + number, 0, 1)
-            found[part[_right(network, hit.cpu(), targets[part], run) == 0]] = share * run.attack_size
+            found[part[is_right(network, hit.cpu(), targets[part]) == 0]] = share * run.attack_size
     return found
 
 
@@ -457,7 +459,7 @@ def aimed(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas) -> di
             if stage is not None:
                 changed = stage_attack(network, stage, attacked.inputs, run, seed)
             codes = maps.collect({"trained": [network]}, list(changed.split(CHUNK)), atlas.stages, run)["trained"][0]
-            rows["accuracy"].append(float(_right(network, changed, attacked.targets, run).mean()))
+            rows["accuracy"].append(float(is_right(network, changed, attacked.targets).mean()))
             for j in range(i, len(run.seeds), len(networks)):
                 for name in atlas.stages:
                     chart, fitted = atlas.charts["trained"][j][name], atlas.fitted["trained"][i][name]

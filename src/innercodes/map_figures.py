@@ -5,6 +5,7 @@ Maps lie as they are numbered, row 0 at the top. Mappings are drawn in the order
 
 import base64
 import io
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -150,7 +151,10 @@ def densities(maps: Stages) -> Figure:
         picture = axes.imshow(_array(values), cmap="viridis", norm=PowerNorm(0.5, 0, high), interpolation="none")
         _bare(axes)
         axes.set_title(stage)
+    # Evenly apart on a scale of roots.
+    ticks = [float(f"{high * part**2:.2g}") for part in (0, 0.25, 0.5, 0.75)] + [high]
     bar = figure.colorbar(picture, ax=panels, location="bottom", shrink=0.5, aspect=30, label="density")
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
     bar.outline.set_visible(False)
     return figure
 
@@ -190,7 +194,7 @@ def class_maps(
             _bare(axes)
         line[0].set_ylabel(f"{stage}\n{name}", rotation=0, ha="right", va="center")
     for axes, title in zip(panels[0], names, strict=True):
-        axes.set_title(title)
+        axes.set_title(textwrap.fill(title, max(6, int(11 * each)), break_long_words=False))
     return figure
 
 
@@ -269,8 +273,8 @@ def forming(panels: Mapping[str, Stages], epochs: np.ndarray) -> Figure:
     return figure
 
 
-def flips(distance: np.ndarray, epsilon: np.ndarray, sizes: Sequence[float]) -> Figure:
-    """Distance (n,) of pictures to another class against the smallest attack (n,) of `sizes` that flips them.
+def flips(distance: np.ndarray, epsilon: np.ndarray, sizes: Sequence[float], unit: str) -> Figure:
+    """Distance (n,) of pictures to another class against the smallest attack (n,) of `sizes`, in a `unit`, that flips them.
 
     Those that no attack flips, whose epsilon is none of the sizes, stand at the right.
     """
@@ -288,7 +292,10 @@ def flips(distance: np.ndarray, epsilon: np.ndarray, sizes: Sequence[float]) -> 
         _boxes(axes, [rows] if len(rows) else [], [at], 0.7, colour)
         ticks.append(f"{name}\n({len(rows)})")
     axes.set_xticks(range(len(ticks)), ticks)
-    axes.set(xlabel="smallest attack that flips the picture (number of pictures)", ylabel="distance to another class")
+    axes.set(
+        xlabel=f"smallest attack that flips the picture, {unit} (number of pictures)",
+        ylabel="distance to another class",
+    )
     axes.grid(False, axis="x")
     return figure
 

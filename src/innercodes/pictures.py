@@ -44,6 +44,11 @@ class Pictures(Dataset):
         """Some of the pictures, by their places int (n,)."""
         return replace(self, rows=self.rows[rows], labels=self.labels[rows])
 
+    def spread(self, most: int) -> Tensor:
+        """Places of at most so many pictures, as evenly over the classes as they allow, in order."""
+        picked = data.balanced(self.labels, min(most, len(self)), torch.Generator().manual_seed(0))
+        return picked.sort().values
+
     def batches(self, size: int = 64, workers: int = 0) -> DataLoader:
         """The pictures in their order, (inputs, labels) for each batch."""
         return DataLoader(self, size, num_workers=workers)

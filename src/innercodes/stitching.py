@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from innercodes import activations, data, fragility, models, stats, twins
+from innercodes import activations, fragility, models, stats, twins
 from innercodes.parameters import Run, refusal
 from innercodes.pictures import Pictures, outputs_of
 
@@ -129,10 +129,6 @@ def _outputs(model: nn.Module, inputs: Tensor, chunk: int = 512) -> Tensor:
     return activations.collect(model, inputs.split(chunk), names, lambda maps: maps)[activations.OUTPUT]
 
 
-def _right(model: nn.Module, inputs: Tensor, labels: Tensor) -> np.ndarray:
-    return (_outputs(model, inputs).argmax(-1) == labels.cpu()).numpy()
-
-
 def rights(
     larger: nn.Module,
     fronts: Mapping[str, nn.Module],
@@ -151,7 +147,7 @@ def rights(
     """
     found = {
         kind: {
-            cut: _right(
+            cut: fragility.is_right(
                 stitch(front, larger, cut, *train, epochs, learning_rate, seed, batch_size, progress),
                 *test,
             )
@@ -159,7 +155,9 @@ def rights(
         }
         for kind, front in fronts.items()
     }
-    return found | {"alone": {kind: _right(network, *test) for kind, network in {LARGER: larger, **fronts}.items()}}
+    return found | {
+        "alone": {kind: fragility.is_right(network, *test) for kind, network in {LARGER: larger, **fronts}.items()}
+    }
 
 
 def exchangeable(found: Sequence[Mapping[str, Mapping[str, np.ndarray]]], draws: int, seed: int) -> dict[str, Any]:
@@ -216,9 +214,7 @@ def study(run: Run, networks: Mapping[str, Sequence[nn.Module]], pictures: Pictu
     outputs = outputs_of(pictures, fragility.width(networks["trained"][0], pictures))
     if outputs is None:
         return "The folders' names do not say which output of the network is theirs."
-    some = pictures.subset(
-        data.balanced(pictures.labels, min(run.stitch_samples, len(pictures)), torch.Generator().manual_seed(0))
-    )
+    some = pictures.subset(pictures.spread(run.stitch_samples))
     train, test = ((inputs, outputs[labels]) for inputs, labels in (some.tensors(), others.tensors()))
     found = []
     for i, seed in enumerate(run.seeds):

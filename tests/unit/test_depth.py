@@ -14,7 +14,7 @@ from scipy.stats import mannwhitneyu, spearmanr
 from scipy.stats import t as student
 from sklearn.metrics import adjusted_mutual_info_score
 
-from innercodes import activations, claims, depth, maps, parameters, pictures, stats, telescope, twins
+from innercodes import activations, claims, depth, map_views, maps, parameters, pictures, stats, telescope, twins
 from innercodes.maps import Replicate, StageMap
 
 CHAPTER = "03_functional_telescope"
@@ -515,6 +515,25 @@ def test_growth_over_the_twin_by_hand(atlas, growths):
         assert math.log(found["ci"][1] / found["value"]) == pytest.approx(half, rel=0.03)
 
 
+def test_distances_grow_beside_codes_and_labels_that_mean_nothing(atlas, growths):
+    units, centres = depth.diverse_units(atlas, growths), depth.diverse_centers(atlas, growths)
+    ratios, mixed = [], depth.shuffled(atlas.labels)
+    assert sorted(mixed.tolist()) == sorted(atlas.labels.tolist()) and not torch.equal(mixed, atlas.labels)
+    for i, seed in enumerate(atlas.run.seeds):
+        ends = {}
+        for stage in ("layer1", LAST):
+            codes = depth.gaussian_like(atlas.codes("trained", i, stage), i)
+            som = maps.fit(codes, atlas.run, seed)
+            ends[stage] = np.median(telescope.unit_distances(som).numpy()) / telescope.mean_loss(som, codes)
+        ratios.append(ends[LAST] / ends["layer1"])
+    assert units["baseline"]["growth, Gaussian codes"] == pytest.approx(geometric(ratios))
+    ratios = [
+        depth.relative_centers(row[LAST], mixed) / depth.relative_centers(row["layer1"], mixed)
+        for row in atlas.charts["trained"]
+    ]
+    assert centres["baseline"]["growth, shuffled labels"] == pytest.approx(geometric(ratios))
+
+
 def test_other_codings_have_maps_of_their_own(run, atlas, growths):
     ends = []
     for i, seed in enumerate(run.seeds):
@@ -754,12 +773,12 @@ def test_condensing_is_spearmans_correlation():
 
 @pytest.mark.parametrize(("epochs", "due"), [(1, [-1, 0]), (5, [-1, 0, 1, 3, 4]), (30, [-1, 0, 1, 3, 7, 15, 29])])
 def test_snapshots_at_powers_of_two_and_at_the_end(epochs, due):
-    assert [epoch for epoch in range(-1, epochs) if depth.snapshot_due(epoch, epochs)] == due
+    assert [epoch for epoch in range(-1, epochs) if map_views.snapshot_due(epoch, epochs)] == due
 
 
 def test_a_snapshot_is_mapped_like_the_network_itself(run, atlas):
     codes = atlas.fitted["trained"][0]
-    panels = depth.forming([codes, atlas.fitted["untrained"][0]], atlas.labels, run, STAGES)
+    panels = map_views.forming([codes, atlas.fitted["untrained"][0]], atlas.labels, run, STAGES)
     for stage in STAGES:
         for number, kind in enumerate(depth.BOTH):
             chart = atlas.charts[kind][0][stage]
@@ -771,14 +790,14 @@ def test_a_snapshot_is_mapped_like_the_network_itself(run, atlas):
 
 def test_strange_pictures_lie_farther_from_the_map(run, atlas, networks, digits):
     inputs = digits[1].tensors()[0][:30]
-    noise = depth.random_pixels(inputs, 2)
+    noise = map_views.random_pixels(inputs, 2)
     assert (
         noise[0].shape == inputs.shape
         and not torch.equal(*noise)
         and 0 <= float(noise[0].min()) < float(noise[0].max()) <= 1
     )
-    codes = depth.codes_of(networks["trained"], {"noise": noise, "same": [digits[0].tensors()[0]] * 2}, STAGES, run)
-    found = depth.strangeness(atlas, codes)
+    codes = map_views.codes_of(networks["trained"], {"noise": noise, "same": [digits[0].tensors()[0]] * 2}, STAGES, run)
+    found = map_views.strangeness(atlas, codes)
     assert set(found) == {"unseen", "noise", "same"}
     for stage in STAGES:
         assert found["same"][stage] == pytest.approx([1, 1], rel=1e-3)
@@ -790,7 +809,7 @@ def test_strange_pictures_lie_farther_from_the_map(run, atlas, networks, digits)
 
 
 def test_tables_for_the_figures(atlas):
-    table = depth.spread_table(atlas)
+    table = map_views.spread_table(atlas)
     assert set(table) == {"trained", "trained, unseen", "untrained", "shuffled labels"}
     for name, kind, others in (("trained", "trained", None), ("trained, unseen", "trained", atlas.unseen_labels)):
         chart = atlas.charts[kind][1][LAST]
@@ -798,16 +817,14 @@ def test_tables_for_the_figures(atlas):
         units, labels = (chart.fitted, atlas.labels) if others is None else (chart.unseen, others)
         assert table[name][LAST][10:] == pytest.approx(telescope.class_spread(units, labels, centers, 6).numpy())
     right = np.arange(120)[None] % 3 > 0
-    parted = depth.right_and_wrong(atlas, right)
+    parted = map_views.right_and_wrong(atlas, right)
     assert len(parted["right"][LAST]) == 2 * 80 and len(parted["wrong"][LAST]) == 2 * 40
     away = depth.picture_spread(atlas.charts["trained"][0][LAST], atlas.labels, atlas.unseen_labels)[0].numpy()
     assert parted["wrong"][LAST][:40] == pytest.approx(away[::3])
-    rows = depth.spread_rows(torch.arange(40) // 10, 8)
-    assert rows.tolist() == sorted(rows.tolist()) and (rows // 10).bincount().tolist() == [2, 2, 2, 2]
 
 
 def test_the_explorer_counts_by_hand(atlas, digits):
-    found = depth.explored(atlas, digits[0])["layer2"]
+    found = map_views.explored(atlas, digits[0])["layer2"]
     chart, codes = atlas.charts["trained"][0]["layer2"], atlas.codes("trained", 0, "layer2")
     first = chart.fitted[:, 0].tolist()
     assert found["usage"].flatten().tolist() == [first.count(u) for u in range(36)]
@@ -818,9 +835,9 @@ def test_the_explorer_counts_by_hand(atlas, digits):
     words = dict(text.split(": ") for text in found["classes"].flatten()[unit].split(", "))
     assert all(int(count) == mine.count(int(name)) for name, count in words.items())
     assert list(map(int, words.values())) == sorted(map(mine.count, set(mine)), reverse=True)[:4]
-    assert depth.thumbnails(digits[0]).shape == (120, 8, 8)
+    assert map_views.thumbnails(digits[0]).shape == (120, 8, 8)
     with pytest.raises(ValueError, match="^only pictures that come with the packages are shown$"):
-        depth.thumbnails(dataclasses.replace(digits[0], embedded=False))
+        map_views.thumbnails(dataclasses.replace(digits[0], embedded=False))
 
 
 # All of it together

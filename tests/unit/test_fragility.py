@@ -51,7 +51,7 @@ def atlas(run, networks, digits):
 
 @pytest.fixture(scope="module")
 def attacked(networks, digits, atlas):
-    chosen = depth.spread_rows(digits[1].labels, 40)
+    chosen = digits[1].spread(40)
     inputs, labels = digits[1].subset(chosen).tensors()
     return fragility.attack(networks, inputs, labels, chosen, atlas)
 
@@ -86,6 +86,23 @@ def pixels(count, side=4, low=0.3, high=0.7, seed=0):
 
 
 # Statistics by hand
+
+
+def test_other_sizes_and_aims_take_their_own_number_of_steps(run, networks, attacked, atlas, monkeypatch):
+    taken, climb = [], attacks.ascend
+
+    def counted(objective, inputs, size, steps, *rest, **more):
+        taken.append(steps)
+        return climb(objective, inputs, size, steps, *rest, **more)
+
+    monkeypatch.setattr(attacks, "ascend", counted)
+    run = changed(run, flip_steps=3, attack_steps=7)
+    fragility.smallest_flips(networks["trained"][0], attacked.inputs, attacked.targets, run, 0)
+    fragility.aimed(networks["trained"], attacked, dataclasses.replace(atlas, run=run))
+    assert set(taken) == {3}
+    taken.clear()
+    fragility._variants(networks["trained"][0], attacked.inputs[:2], attacked.targets[:2], run, 0)
+    assert taken == [7]
 
 
 def test_the_distance_to_another_class_is_a_loop_over_units():
@@ -237,22 +254,22 @@ def test_the_same_attack_can_be_placed_on_other_maps(run, networks, attacked, at
 def test_targets_are_the_classes_or_what_the_network_says(run, networks, attacked):
     network, labels = networks["trained"][0], attacked.targets
     outputs = torch.arange(10).flip(0)
-    assert torch.equal(fragility.targets(network, attacked.inputs, labels, outputs, run), 9 - labels)
+    assert torch.equal(fragility.targets(network, attacked.inputs, labels, outputs), 9 - labels)
     with torch.no_grad():
         own = network(attacked.inputs).argmax(-1)
-    assert torch.equal(fragility.targets(network, attacked.inputs, labels, None, run), own)
+    assert torch.equal(fragility.targets(network, attacked.inputs, labels, None), own)
 
 
 def test_right_answers_and_width(run, networks, digits):
     inputs, labels = digits[1].tensors()
-    found = fragility.right_on(networks["trained"], digits[1], torch.arange(10), run)
+    found = fragility.right_on(networks["trained"], digits[1], torch.arange(10))
     with torch.no_grad():
         expected = [(network(inputs).argmax(-1) == labels).tolist() for network in networks["trained"]]
     assert found.tolist() == expected
-    accuracy = fragility.accuracies_on(networks, digits[1], torch.arange(10), run)
+    accuracy = fragility.accuracies_on(networks, digits[1], torch.arange(10))
     assert accuracy["trained"] == pytest.approx(np.mean(expected, 1)) and set(accuracy) == set(networks)
-    assert fragility.accuracies_on(networks, digits[1], None, run) == {}
-    assert not fragility.right_on(networks["trained"], digits[1], None, run).any()
+    assert fragility.accuracies_on(networks, digits[1], None) == {}
+    assert not fragility.right_on(networks["trained"], digits[1], None).any()
     assert fragility.width(networks["trained"][0], digits[0]) == 10
 
 

@@ -117,7 +117,7 @@ DRAWN = {
         {"q": {s: EPOCHS * (i + 1.0) for i, s in enumerate(STAGES)}, "D": {"layer1": 1.0 - EPOCHS}}, EPOCHS
     ),
     "flips": lambda maps: map_figures.flips(
-        np.arange(7.0), np.array([0.1, 0.2, 0.1, np.nan, 0.2, 0.1, np.inf]), [0.1, 0.2, 0.3]
+        np.arange(7.0), np.array([0.1, 0.2, 0.1, np.nan, 0.2, 0.1, np.inf]), [0.1, 0.2, 0.3], "times 2"
     ),
     "cut-bars": lambda maps: map_figures.cut_bars({k: seeds("one", "two") for k in KINDS}, "drop"),
     "noise-labels": lambda maps: map_figures.noise_labels(seeds("0 %", "50 %"), seeds("0 %", "50 %", low=0.1)),

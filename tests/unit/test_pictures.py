@@ -88,6 +88,13 @@ def test_pictures_are_drawn_evenly_and_by_the_seed(tmp_path):
     assert len(everything) == len(load(tmp_path, 1000, 6)[0]) == 26
 
 
+def test_some_places_are_spread_over_the_classes_in_order(tmp_path):
+    own, _ = pictures.load("digits", "", 200, 20, 0)
+    rows = own.spread(30)
+    assert rows.tolist() == sorted(set(rows.tolist())) and own.labels[rows].bincount().tolist() == [3] * 10
+    assert own.spread(10_000).tolist() == list(range(200))
+
+
 def test_a_single_split_is_parted_into_two_that_share_nothing(tmp_path):
     folder_of(tmp_path, val={"a": 10, "b": 9, "c": 8})
     first, second = load(tmp_path)
