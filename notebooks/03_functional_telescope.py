@@ -712,7 +712,7 @@ take("TEL-16", fragility.distance_protects(flips, atlas))
 plots.show(
     map_figures.flips(
         flips.distances["first stage"].ravel(), flips.sizes.ravel() / attack_size,
-        fragility.FLIPS, f"times {attack_size:.2g}",
+        fragility.FLIPS, f"in units of {attack_size:.2g}",
     ),
     name="flips",
     alt="Distance to the nearest unit of another class at the first stage, for pictures that flip at "
