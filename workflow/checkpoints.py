@@ -1,26 +1,42 @@
-"""Trains the networks that come with the book: bit parity, seeds 0, 1 and 2, with true and with shuffled labels.
+"""Trains the networks that come with the book, each with seeds 0, 1 and 2.
 
-    python workflow/checkpoints.py
+    python workflow/checkpoints.py [parity|autoencoders]
 
-writes src/innercodes/checkpoints/*.safetensors and prints the accuracy of each. Same machine and versions, same files.
+parity        bit parity, with true and with shuffled labels
+autoencoders  autoencoders of scenes, with four dropout rates; half precision; about a minute and a half each
+
+writes src/innercodes/checkpoints/*.safetensors and prints how well each does. Without an argument, all. Same machine and
+versions, same files.
 """
 
+import argparse
 import time
 
 import torch
 from safetensors.torch import save_file
 
-from innercodes import data, models
+from innercodes import autoencoders, data, models, scenes
 
 SEEDS = (0, 1, 2)
 EPOCHS = 6250  # of 8 batches each: the paper's 50,000 iterations
 LEARNING_RATE = 0.01
 
+SCENES = 4000  # to train on, and as many others to test with
+AUTOENCODER_EPOCHS = 20  # the paper's
+
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("which", nargs="?", choices=TRAINED)
+    which = parser.parse_args().which
     torch.set_num_threads(1)
-    train, every = data.load("parity", "train"), data.load("parity", "test")
     models.CHECKPOINTS.mkdir(exist_ok=True)
+    for name in [which] if which else TRAINED:
+        TRAINED[name]()
+
+
+def parity() -> None:
+    train, every = data.load("parity", "train"), data.load("parity", "test")
     for seed in SEEDS:
         # The twin of the other games: the same start, the same recipe, the labels in another order.
         mixed = torch.randperm(len(train.labels), generator=torch.Generator().manual_seed(seed))
@@ -28,15 +44,50 @@ def main() -> None:
             started = time.perf_counter()
             network = models.load("mlp3", seed)
             models.train(network, train.inputs, labels, EPOCHS, LEARNING_RATE, seed)
-            path = models.CHECKPOINTS / f"{name}-{seed}.safetensors"
-            save_file(network.state_dict(), path)
-            path.chmod(0o644)  # safetensors writes for the owner alone
+            _save(network.state_dict(), f"{name}-{seed}")
             print(
                 f"{name}-{seed}: {models.accuracy(network, train.inputs, labels):.1%} of the training samples, "
                 f"{models.accuracy(network, every.inputs, every.labels):.1%} of all 1024 inputs, "
                 f"{time.perf_counter() - started:.0f} s",
                 flush=True,
             )
+
+
+def train_autoencoders() -> None:
+    fitted, unseen = (part.pictures.tensors()[0] for part in scenes.load(SCENES, SCENES, seed=0))
+    print(
+        "autoencoders, nats a picture; the mean picture: "
+        f"{autoencoders.mean_picture_loss(fitted, fitted):.1f} on the training scenes, "
+        f"{autoencoders.mean_picture_loss(fitted, unseen):.1f} on unseen ones",
+        flush=True,
+    )
+    for seed in SEEDS:
+        for rate in autoencoders.SHIPPED_RATES:
+            started = time.perf_counter()
+            network = autoencoders.load(autoencoders.SHIPPED_WIDTH, rate, seed)
+            losses = autoencoders.train(network, fitted, AUTOENCODER_EPOCHS, seed=seed)
+            name = f"{autoencoders.shipped_name(rate)}-{seed}"
+            _save(autoencoders.packed(network), name)
+            seconds = time.perf_counter() - started
+            rounded = autoencoders.shipped(rate, seed)  # as its readers will have it
+            plain = [autoencoders.mean_loss(rounded, part) for part in (fitted, unseen)]
+            models.settle(rounded, fitted)
+            settled = [autoencoders.mean_loss(rounded, part) for part in (fitted, unseen)]
+            print(
+                f"{name}: {losses[0]:.1f} in the first epoch, {losses[-1]:.1f} in the last, with dropout; without, on the "
+                f"training and on unseen scenes, {plain[0]:.1f} and {plain[1]:.1f}, settled {settled[0]:.1f} and "
+                f"{settled[1]:.1f}; {seconds:.0f} s",
+                flush=True,
+            )
+
+
+def _save(state: dict[str, torch.Tensor], name: str) -> None:
+    path = models.CHECKPOINTS / f"{name}.safetensors"
+    save_file(state, path)
+    path.chmod(0o644)  # safetensors writes for the owner alone
+
+
+TRAINED = {"parity": parity, "autoencoders": train_autoencoders}
 
 
 if __name__ == "__main__":
