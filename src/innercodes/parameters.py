@@ -336,6 +336,156 @@ CHAPTERS["03_functional_telescope"] = (
 )
 
 
+CHAPTERS["04_coding_spectra"] = (
+    *COMMON,
+    Parameter(
+        "dataset",
+        str,
+        "scenes",
+        "The pictures: scenes, or a folder below data_root with <split>/<class>/ folders of files.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="scenes, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "model",
+        str,
+        "autoencoder",
+        "The network; NAME or timm/NAME takes any network of timm.",
+        pattern=r"(timm/)?[A-Za-z0-9][A-Za-z0-9_.-]*",
+        words="autoencoder, or a network of innercodes.models or of timm",
+    ),
+    Parameter("pretrained", bool, False, "Fetch timm's weights from its hub; this needs the internet."),
+    Parameter("shipped", bool, True, "Take the autoencoders that come with the book; else they are trained here."),
+    Parameter(
+        "width", int, 12, "Channels of the autoencoder's first layer; the paper's 64.", "channels", low=8, high=512
+    ),
+    Parameter("size", int, 64, "Side of the autoencoder's pictures; the paper's 224.", "pixels", low=32, high=512),
+    Parameter(
+        "rates",
+        str,
+        "0 0.4 0.6 0.8",
+        "Dropout rates of the autoencoders.",
+        pattern=r"0(\.\d+)?( 0(\.\d+)?)*",
+        words="numbers from 0 to below 1 with blanks between them",
+    ),
+    Parameter(
+        "reference", float, 0.4, "The rate of the autoencoder that claims on one network look at.", low=0, high=0.99
+    ),
+    Parameter(
+        "loss",
+        str,
+        "bce",
+        "Loss of a reconstruction: the authors' code has bce, their text mse.",
+        choices=("bce", "mse"),
+    ),
+    Parameter("settle", bool, True, "Set BatchNorm's statistics again with dropout off; the paper does not."),
+    Parameter(
+        "trained_on",
+        int,
+        4000,
+        "Pictures that autoencoders are trained on, at most.",
+        "pictures",
+        low=100,
+        high=10_000_000,
+    ),
+    Parameter("epochs", int, 20, "Passes in which an autoencoder is trained.", "passes", low=1, high=10_000),
+    Parameter("learning_rate", float, 0.001, "Learning rate of Adam.", low=1e-8, high=10),
+    Parameter(
+        "pictures",
+        int,
+        2000,
+        "Other pictures, which spectra are taken of, at most.",
+        "pictures",
+        low=100,
+        high=10_000_000,
+    ),
+    Parameter(
+        "layers",
+        str,
+        "blocks",
+        "Layers of the autoencoder: blocks has the stem and the end of each block, every all units after a ReLU.",
+        choices=("blocks", "every"),
+    ),
+    Parameter(
+        "columns",
+        int,
+        500,
+        "Values of a layer that are kept, at most; the paper's 8000.",
+        "values",
+        low=60,
+        high=100_000,
+    ),
+    Parameter(
+        "window",
+        str,
+        "10 50",
+        "First and last rank of the power law; claims are judged at 10 50.",
+        pattern=r"[1-9]\d{0,3} [1-9]\d{0,3}",
+        words="two whole numbers from 1 to 9999 with a blank between them",
+    ),
+    Parameter("frames", int, 100, "Frames of the moving dot.", "frames", low=8, high=100_000),
+    Parameter("projections", int, 1000, "Random projections of a layer.", "draws", low=20, high=1_000_000),
+    Parameter("repeats", int, 4, "Resamplings behind an interval.", "draws", low=3, high=1000),
+    Parameter("toy_features", int, 100, "Features of the toy model; the paper's 400.", "features", low=4, high=10_000),
+    Parameter("toy_hidden", int, 10, "Hidden units of the toy model; the paper's 30.", "units", low=2, high=1000),
+    Parameter(
+        "toy_sparsities",
+        int,
+        13,
+        "Points of the toy model's sweep, 1 / (1 - S) from 1 to 100.",
+        "points",
+        low=4,
+        high=100,
+    ),
+    Parameter("toy_steps", int, 7000, "Steps that train a toy model; 0: none.", "steps", low=0, high=10_000_000),
+    Parameter(
+        "correcting_depth",
+        int,
+        12,
+        "Layers of the error-correcting network; the paper's 40.",
+        "layers",
+        low=4,
+        high=200,
+    ),
+    Parameter("correcting_steps", int, 4000, "Steps that train it; 0: none.", "steps", low=0, high=10_000_000),
+    Parameter(
+        "widths",
+        str,
+        "8 16",
+        "Widths of autoencoders that are watched while they learn.",
+        pattern=r"[1-9]\d{0,2}( [1-9]\d{0,2})*",
+        words="whole numbers from 1 to 999 with blanks between them",
+    ),
+    Parameter("growing_epochs", int, 8, "Passes in which they are watched.", "passes", low=1, high=10_000),
+    Parameter("messages", int, 1000, "Messages sent through noisy layers.", "messages", low=10, high=1_000_000),
+    Parameter(
+        "language",
+        str,
+        "none",
+        "The language model: a name of a hub for transformers, docstrings for what workflow/language_model.py trains, or none.",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_./-]*",
+        words="none, docstrings, or a name of a language model",
+    ),
+    Parameter(
+        "language_weights", str, "", "Folder with that model, for transformers; empty: by its name.", path="folder"
+    ),
+    Parameter("texts", str, "docstrings", "What it reads.", choices=("docstrings", "tinystories", "wikitext")),
+    Parameter("text_count", int, 200, "Texts that it reads.", "texts", low=20, high=1_000_000),
+    Parameter("text_tokens", int, 64, "Tokens of a text, at most; the paper's 64.", "tokens", low=8, high=100_000),
+    Parameter(
+        "explained",
+        int,
+        24,
+        "Neurons, and projections, of each layer that are explained.",
+        "units",
+        low=2,
+        high=100_000,
+    ),
+    Parameter("bootstrap", int, 2000, "Resamples of points behind an interval.", "draws", low=100, high=1_000_000),
+    Parameter("show_examples", bool, True, "Draw pictures and text; only those of embedded data are ever drawn."),
+)
+
+
 @dataclass(frozen=True)
 class Run:
     """A checked set of parameters: every value by name, the device, the seeds and whether bars are shown."""

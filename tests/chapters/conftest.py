@@ -23,7 +23,7 @@ def papermill(tmp_path):
         notebook = notebook or ROOT / "notebooks" / f"{chapter}.ipynb"
         done = subprocess.run(
             [str(Path(sys.executable).parent / "papermill"), str(notebook), "out.ipynb", "--no-progress-bar", *words],
-            cwd=work, capture_output=True, text=True, check=False, timeout=300,
+            cwd=work, capture_output=True, text=True, check=False, timeout=1200,
             env=os.environ | {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1"},
         )  # fmt: skip
         path = work / parameters.get("out_dir", "runs") / "results.json"

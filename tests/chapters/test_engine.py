@@ -92,7 +92,7 @@ def engine(folder: Path, *words: str, **changed):
     """The engine of a copied checkout, with the package imported from there too."""
     return subprocess.run(
         [sys.executable, "workflow/engine.py", *words], cwd=folder, capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(folder / "src")} | changed, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(folder / "src")} | changed, timeout=1200,
     )  # fmt: skip
 
 

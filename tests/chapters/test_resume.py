@@ -22,7 +22,7 @@ def start(folder: Path) -> subprocess.Popen:
 
 def build(folder: Path) -> str:
     process = start(folder)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=1200)
     assert process.returncode == 0, output
     return output
 
