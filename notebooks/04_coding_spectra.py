@@ -196,10 +196,15 @@ sparsities = coding_limits.sweep(toy_sparsities)
 if toy_steps:
     toys = coding_limits.toys(settings)
     measured = coding_limits.dimensions(toys)
-    results.metrics["toy"] = {"sparsity": sparsities.tolist(), "dimensions": measured.tolist()}
+    results.metrics["toy"] = {
+        "sparsity": sparsities.tolist(),
+        "dimensions": measured.tolist(),
+    }
 
 # %%
-take("COD-1", coding_limits.compression(measured, settings) if toy_steps else no_toys)
+take(
+    "COD-1", coding_limits.compression(measured, settings) if toy_steps else no_toys
+)
 
 # %%
 take("COD-2", coding_limits.sticky(measured, settings) if toy_steps else no_toys)
@@ -207,7 +212,9 @@ take("COD-2", coding_limits.sticky(measured, settings) if toy_steps else no_toys
 # %% tags=["hide-input"]
 if toy_steps:
     predicted = {
-        f"equation 1, {bits} bits": superposition.compression_ratio(torch.tensor(sparsities), bits).numpy()
+        f"equation 1, {bits} bits": superposition.compression_ratio(
+            torch.tensor(sparsities), bits
+        ).numpy()
         for bits in (2, 16)
     }
     plots.show(
@@ -281,7 +288,12 @@ plots.show(
         steps,
         {f"D = {rate:g}": (1 - rate) ** steps for rate in levels},
         {f"D = {rate:g}": np.full(len(steps), 1 - rate) for rate in levels},
-        {f"D = {rate:g}": np.asarray(noisy_codes.uncoded(len(steps), rate, 256, messages, seed)) for rate in levels},
+        {
+            f"D = {rate:g}": np.asarray(
+                noisy_codes.uncoded(len(steps), rate, 256, messages, seed)
+            )
+            for rate in levels
+        },
     ),
     name="capacities",
     alt="Two panels. Without correction the capacity falls by the same factor in each layer, faster for higher dropout rates. "
@@ -301,7 +313,11 @@ take("COD-4", coding_limits.within_bounds(bounds))
 # %% tags=["hide-input"]
 plots.show(
     code_figures.dropout_capacity(
-        bounds.bits, *(part[[0, 1, 3, 5, 7]] for part in (bounds.rates, bounds.low, bounds.high, bounds.exact))
+        bounds.bits,
+        *(
+            part[[0, 1, 3, 5, 7]]
+            for part in (bounds.rates, bounds.low, bounds.high, bounds.exact)
+        ),
     ),
     name="dropout-capacity",
     alt="Distance of the exact capacity and of the lower bound from the upper bound, against the bits of a unit, for several dropout "
@@ -328,7 +344,10 @@ take(
 
 # %% tags=["hide-input"]
 if correcting_steps:
-    depths = {arm: {str(i + 1): seeds[:, i, 0] for i in range(seeds.shape[1])} for arm, seeds in arms.items()}
+    depths = {
+        arm: {str(i + 1): seeds[:, i, 0] for i in range(seeds.shape[1])}
+        for arm, seeds in arms.items()
+    }
     plots.show(
         code_figures.by_layer(depths, "R² of the input"),
         name="correcting",
@@ -409,7 +428,9 @@ take("COD-9", coding_limits.variance_growth(settings))
 # %% tags=["hide-input"]
 slopes = np.linspace(-0.5, -2.5, 9)
 circle = [redundancy.circle_code(frames, 400, slope) for slope in slopes]
-directions = torch.randn(400, 2, generator=torch.Generator().manual_seed(seed)).double()
+directions = torch.randn(
+    400, 2, generator=torch.Generator().manual_seed(seed)
+).double()
 plots.show(
     code_figures.explorer(
         slopes,
@@ -442,20 +463,32 @@ plots.show(
 # %%
 shown = code_networks.show(settings)
 networks = code_networks.build(settings, shown)
-len(shown.others), list(shown.factors), [code_networks.short(layer) for layer in networks.layers]
+(
+    len(shown.others),
+    list(shown.factors),
+    [code_networks.short(layer) for layer in networks.layers],
+)
 
 # %%
 encoders = model == "autoencoder"
 sample = shown.others.subset(torch.arange(min(500, len(shown.others)))).tensors()[0]
 if encoders:
-    learned = shown.fitted.subset(torch.arange(min(500, len(shown.fitted)))).tensors()[0]
+    learned = shown.fitted.subset(
+        torch.arange(min(500, len(shown.fitted)))
+    ).tensors()[0]
     losses = {
-        kind: [autoencoders.mean_loss(net, sample.to(settings.device), loss) for net in members]
+        kind: [
+            autoencoders.mean_loss(net, sample.to(settings.device), loss)
+            for net in members
+        ]
         for kind, members in networks.members.items()
     } | {"mean picture": [autoencoders.mean_picture_loss(learned, sample, loss)]}
     results.metrics["losses"] = losses
     as_left = {
-        kind: [autoencoders.mean_loss(net, sample.to(settings.device), loss) for net in members]
+        kind: [
+            autoencoders.mean_loss(net, sample.to(settings.device), loss)
+            for net in members
+        ]
         for kind, members in networks.plain.items()
     }
     results.metrics["losses as training left them"] = as_left
@@ -463,7 +496,10 @@ if encoders:
 # %% tags=["hide-input"]
 if encoders and show_examples and shown.others.embedded:
     with torch.inference_mode():
-        drawn = {kind: members[0](sample[:6].to(settings.device))[0].cpu() for kind, members in networks.members.items()}
+        drawn = {
+            kind: members[0](sample[:6].to(settings.device))[0].cpu()
+            for kind, members in networks.members.items()
+        }
     plots.show(
         code_figures.pictures({"scenes": sample[:6]} | drawn),
         name="scenes",
@@ -475,7 +511,12 @@ if encoders and show_examples and shown.others.embedded:
 
 # %%
 table = {"settled": losses, "as training left it": as_left} if encoders else {}
-pd.DataFrame({name: {kind: np.mean(values) for kind, values in rows.items()} for name, rows in table.items()}).round(0)
+pd.DataFrame(
+    {
+        name: {kind: np.mean(values) for kind, values in rows.items()}
+        for name, rows in table.items()
+    }
+).round(0)
 
 # %% [markdown]
 # The loss is in nats per picture; the *mean picture* is what one reaches by always drawing the same. Without dropout the
@@ -503,12 +544,15 @@ found = redundancy.survey(networks, stimuli, settings)
 names = [code_networks.short(layer) for layer in found.layers]
 results.metrics["layers"] = list(found.layers)
 if preset == "paper":
-    take("COD-9", redundancy.rougher_when_flat(found, coding_limits.growth(settings)))
+    take(
+        "COD-9", redundancy.rougher_when_flat(found, coding_limits.growth(settings))
+    )
 
 # %% tags=["hide-input"]
 counts = [200, 500, 1000, 2000]
 known = {
-    f"alpha {slope:g}": redundancy.biases(slope, 1000, counts, seed) for slope in (-0.7, -1.0)
+    f"alpha {slope:g}": redundancy.biases(slope, 1000, counts, seed)
+    for slope in (-0.7, -1.0)
 }
 plots.show(
     code_figures.bias(
@@ -542,7 +586,11 @@ plots.show(
 )  # fmt: skip
 
 # %%
-rng_codes = torch.randn(len(shown.others), settings.columns, generator=torch.Generator().manual_seed(seed))
+rng_codes = torch.randn(
+    len(shown.others),
+    settings.columns,
+    generator=torch.Generator().manual_seed(seed),
+)
 pixels = layer_codes.pixels_of(shown.others, settings)
 pixel_alpha = redundancy.pixel_alphas(pixels, stimuli.rows, settings)
 random_alpha = spectra.debiased_alpha(rng_codes, bounds_of, seed)
@@ -577,7 +625,9 @@ plots.show(
 natural = "Judged in the runs on CIFAR-10."
 if dataset == "cifar10":
     scrambled = redundancy.phase_shuffled(shown.others.tensors()[0], seed)
-    shuffled_alpha = spectra.debiased_alpha(scrambled, bounds_of, seed, settings.columns)
+    shuffled_alpha = spectra.debiased_alpha(
+        scrambled, bounds_of, seed, settings.columns
+    )
     natural = redundancy.natural(pixel_alpha, shuffled_alpha, random_alpha)
 take("COD-8", natural)
 
@@ -625,7 +675,9 @@ plots.show(
 
 # %% tags=["hide-input"]
 picked = [names[0], names[len(names) // 2], names[-1]]
-answers = layer_codes.said(networks.trained[0], found.layers, stimuli.frames, settings)
+answers = layer_codes.said(
+    networks.trained[0], found.layers, stimuli.frames, settings
+)
 answers = dict(zip(names, answers.values(), strict=True))
 plots.show(
     code_figures.paths(
@@ -727,11 +779,15 @@ plots.show(
 # %%
 without = redundancy.plain_codes(stimuli, settings, np.linspace(-0.5, -2, 12))
 no_network = redundancy.rank_correlation(without["action"], without["position"])
-results.metrics["plain_codes"] = {name: values.tolist() for name, values in without.items()}
+results.metrics["plain_codes"] = {
+    name: values.tolist() for name, values in without.items()
+}
 take("COD-14", redundancy.smooth_explains(found, no_network))
 
 # %% tags=["hide-input"]
-cloud = {kind: found.rows(kind, "components")[..., 0].mean(0) for kind in found.codes}
+cloud = {
+    kind: found.rows(kind, "components")[..., 0].mean(0) for kind in found.codes
+}
 plots.show(
     code_figures.scatter(
         {kind: found.rows(kind, "action")[..., 0].mean(0) for kind in found.codes},
@@ -746,11 +802,16 @@ plots.show(
 take("COD-15", redundancy.bent_by_dropout(found))
 
 # %% tags=["hide-input"]
-strong = [kind for rate, kind in sorted(networks.kinds.items()) if rate in (0.0, 0.6)] or [found.reference]
+strong = [
+    kind for rate, kind in sorted(networks.kinds.items()) if rate in (0.0, 0.6)
+] or [found.reference]
 plots.show(
     code_figures.spectra_by_rate(
         {
-            name: {kind: found.codes[kind][0][layer].eigenvalues for kind in (*strong, "untrained")}
+            name: {
+                kind: found.codes[kind][0][layer].eigenvalues
+                for kind in (*strong, "untrained")
+            }
             for name, layer in zip(names, found.layers, strict=True)
             if name in picked
         }
@@ -833,13 +894,20 @@ take("COD-26", neurons.few_monosemantic(pair, networks.last, stimuli, settings))
 if language != "none":
     speech = language_codes.read(settings)
     results.metrics["language"] = language_codes.metrics(speech)
-flat = language_codes.flat_everywhere(speech) if language != "none" else "No language model."
+flat = (
+    language_codes.flat_everywhere(speech)
+    if language != "none"
+    else "No language model."
+)
 take("COD-16", flat)
 
 # %% tags=["hide-input"]
 if language != "none":
     slopes_by_kind = {kind: rows[:, 0] for kind, rows in speech.alpha.items()}
-    ranges = {kind: [redundancy.estimate(row).interval() for row in rows] for kind, rows in speech.alpha.items()}
+    ranges = {
+        kind: [redundancy.estimate(row).interval() for row in rows]
+        for kind, rows in speech.alpha.items()
+    }
     plots.show(
         code_figures.alphas_by_layer(
             slopes_by_kind,
@@ -860,9 +928,16 @@ if language != "none":
 # token it is, and which one came before.
 
 # %%
-opposite = language_codes.opposite_profiles(speech, settings) if language != "none" else "No language model."
+opposite = (
+    language_codes.opposite_profiles(speech, settings)
+    if language != "none"
+    else "No language model."
+)
 if not isinstance(opposite, str):
-    results.metrics["profiles"] = {"correlation": opposite["value"], "ci": opposite["ci"]} | opposite["baseline"]
+    results.metrics["profiles"] = {
+        "correlation": opposite["value"],
+        "ci": opposite["ci"],
+    } | opposite["baseline"]
 take("COD-17", opposite)
 
 # %% tags=["hide-input"]
@@ -882,7 +957,9 @@ if language != "none":
 
 # %% tags=["hide-input"]
 if language == "docstrings" and texts == "docstrings" and show_examples:
-    calm = language_codes.smoothest(speech, speech.layers[min(3, len(speech.layers) - 1)], settings)
+    calm = language_codes.smoothest(
+        speech, speech.layers[min(3, len(speech.layers) - 1)], settings
+    )
     plots.show(
         code_figures.response(list(speech.words), calm.path.numpy()),
         name="language-path",
@@ -924,9 +1001,13 @@ take("COD-23", "An argument.")
 # action grows: +1.
 
 # %%
-rough = code_studies.action_exponents(found, networks.trained, stimuli, [25, 50, 100, 200])
+rough = code_studies.action_exponents(
+    found, networks.trained, stimuli, [25, 50, 100, 200]
+)
 rough = dict(zip(names, rough.values(), strict=True))
-results.metrics["action_exponent"] = {name: float(values.mean()) for name, values in rough.items()}
+results.metrics["action_exponent"] = {
+    name: float(values.mean()) for name, values in rough.items()
+}
 
 # %% tags=["hide-input"]
 plots.show(
@@ -979,8 +1060,13 @@ if networks.plain:
 # %%
 if networks.kinds:
     fragile = code_studies.steep_is_robust(found, networks, sample[:32])
-    results.metrics["damage"] = {kind: values.tolist() for kind, values in fragile.damage.items()}
-    results.metrics["alpha_and_damage"] = {"correlation": fragile.correlation, "ci": fragile.interval}
+    results.metrics["damage"] = {
+        kind: values.tolist() for kind, values in fragile.damage.items()
+    }
+    results.metrics["alpha_and_damage"] = {
+        "correlation": fragile.correlation,
+        "ci": fragile.interval,
+    }
 
 # %% tags=["hide-input"]
 if networks.kinds:
@@ -999,7 +1085,9 @@ if networks.kinds:
 # %%
 if networks.kinds:
     grown = code_studies.growing(settings, shown, stimuli)
-    results.metrics["growing"] = {name: values.tolist() for name, values in grown["alpha"].items()}
+    results.metrics["growing"] = {
+        name: values.tolist() for name, values in grown["alpha"].items()
+    }
 
 # %% tags=["hide-input"]
 if networks.kinds:

@@ -167,8 +167,7 @@ def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor 
     if outputs is None:
         return np.zeros((len(networks), len(pictures)), dtype=bool)
     rows = [
-        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)])
-        for network in networks
+        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)]) for network in networks
     ]
     return np.stack(rows)
 
