@@ -162,14 +162,17 @@ def width(network: nn.Module, pictures: Pictures) -> int:
     return int(network(pictures[0][0][None].to(device)).shape[1])
 
 
+# fmt: off
 def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor | None) -> np.ndarray:
     """Whether each network is right on each picture, bool (networks, N); `outputs` says which output is which class."""
     if outputs is None:
         return np.zeros((len(networks), len(pictures)), dtype=bool)
     rows = [
-        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)]) for network in networks
+        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)])
+        for network in networks
     ]
     return np.stack(rows)
+# fmt: on
 
 
 def accuracies_on(
