@@ -16,9 +16,10 @@ TINY = {
         "stitch_epochs": 1, "beyond": "rows_lstm",
     },
     "04_coding_spectra": {
-        "n_seeds": 2, "bootstrap": 100, "progress": "off", "rates": "0 0.6", "reference": 0.6, "trained_on": 120, "pictures": 240,
+        "n_seeds": 2, "bootstrap": 100, "progress": "off", "shipped": False, "width": 8, "epochs": 1, "rates": "0 0.6",
+        "reference": 0.6, "trained_on": 120, "pictures": 240,
         "columns": 120, "frames": 16, "projections": 40, "repeats": 3, "toy_features": 20, "toy_hidden": 4, "toy_sparsities": 5,
-        "toy_steps": 20, "correcting_steps": 20, "widths": "8", "growing_epochs": 1, "messages": 20, "text_count": 20,
+        "toy_steps": 20, "correcting_steps": 20, "widths": "8 10", "growing_epochs": 1, "messages": 20, "text_count": 20,
         "explained": 3,
     },
 }  # fmt: skip
