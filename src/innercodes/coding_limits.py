@@ -21,7 +21,6 @@ HALF_PRECISION = 16
 """Bits of an input element, as in the paper."""
 DENSE = 10.0
 """COD-1 looks at sparsities up to 1 / (1 - S) of this size."""
-LEVELS = (1.0, 0.5)
 
 
 def sweep(points: int) -> np.ndarray:

@@ -314,44 +314,6 @@ def test_the_bootstrap_draws_whole_texts():
         causal.layer_alphas({0: steep}, torch.zeros(480))
 
 
-# The model that comes with the book
-
-
-@pytest.fixture(scope="module")
-def shipped():
-    if not causal.DOCSTRING_MODEL.is_dir():
-        pytest.skip("workflow/language_model.py has not been run here")
-    return causal.load("docstrings")
-
-
-def test_the_model_of_the_book_is_small_and_deep(shipped):
-    model, tokenizer = shipped
-    assert model.config.num_hidden_layers >= 12 and sum(p.numel() for p in model.parameters()) <= 1.2e6
-    assert all(p.dtype == torch.float32 and torch.equal(p, p.half().float()) for p in model.parameters())
-    files = list(causal.DOCSTRING_MODEL.iterdir())
-    assert sum(file.stat().st_size for file in files) <= 3e6
-    assert {file.suffix for file in files} == {".json", ".safetensors"}
-    text = "Compute the mean of an array, π or \\u4e2d, 中."
-    assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True) == text
-
-
-def test_the_model_of_the_book_reads_better_than_an_n_gram(shipped, held_out):
-    """The n-gram's loss on these tokens, 2.99 nats, is printed by the script; a quarter of the texts stands for all
-    here.
-    """
-    model, tokenizer = shipped
-    tokens = language_model.stream(tokenizer.backend_tokenizer, held_out[::4])
-    assert language_model.mean_loss(model, tokens) < 2.85
-    twin, _ = causal.load("docstrings", untrained_seed=0)
-    assert language_model.mean_loss(twin, tokens[:5000]) > 6.5
-
-
-def test_the_model_of_the_book_reads_all_held_out_texts(shipped, held_out):
-    read = causal.activations(*shipped, held_out[:8], tokens=32)
-    assert len(read.layers) >= 12 and all(values.isfinite().all() for values in read.layers.values())
-    assert read.text_index.bincount().tolist() == [31] * 8  # the token that begins a text is not kept
-
-
 # The training script
 
 
