@@ -20,6 +20,6 @@ TINY = {
         "reference": 0.6, "trained_on": 120, "pictures": 240,
         "columns": 120, "frames": 16, "projections": 40, "repeats": 3, "toy_features": 20, "toy_hidden": 4, "toy_sparsities": 5,
         "toy_steps": 20, "correcting_steps": 20, "widths": "8 10", "growing_epochs": 1, "messages": 20, "text_count": 20,
-        "explained": 3,
+        "explained": 3, "classifiers": "resnet8", "classifier_epochs": 1,
     },
 }  # fmt: skip

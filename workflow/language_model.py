@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from innercodes import causal
 
 END = "<|endoftext|>"
-VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS, SPREAD = 1024, 128, 12, 64, 4, 0.08
-STEPS, BATCH, LEARNING_RATE, WARM_UP, SEED = 4500, 8, 0.02, 50, 0
+VOCABULARY, CONTEXT, LAYERS, WIDTH, HEADS, SPREAD = 1024, 128, 6, 128, 4, 0.08
+STEPS, BATCH, WARM_UP, SEED = 11_000, 8, 50, 0
+MATRIX_RATE, OTHER_RATE = 0.005, 0.01
 
 
 def main() -> None:
@@ -70,7 +71,7 @@ def stream(tokenizer: Tokenizer, texts: list[str]) -> Tensor:
 
 
 def network(seed: int) -> nn.Module:
-    """A narrow, deep network of the Llama type with random weights."""
+    """A small network of the Llama type with random weights."""
     from transformers import AutoModelForCausalLM, LlamaConfig
 
     config = LlamaConfig(
@@ -86,22 +87,22 @@ def network(seed: int) -> nn.Module:
 def fit(model: nn.Module, train: Tensor, held_out: Tensor, steps: int) -> None:
     """Muon for the matrices of the blocks and AdamW for the rest, in place, over blocks of text in random order.
 
-    The learning rate rises over WARM_UP steps and falls as a cosine.
+    The learning rates rise over WARM_UP steps and fall as a cosine.
     """
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
     optimizers = (
-        torch.optim.Muon(matrices, LEARNING_RATE, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, LEARNING_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
+        torch.optim.Muon(matrices, MATRIX_RATE, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0, fused=True),
     )
     batches = _batches(train, torch.Generator().manual_seed(SEED))
     model.train()
     started = time.process_time()
     for step in range(steps):
-        rate = min(1, (step + 1) / WARM_UP) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
+        share = min(1, (step + 1) / WARM_UP) * (0.01 + 0.99 * (1 + math.cos(math.pi * step / steps)) / 2)
         loss = _loss(model, next(batches)).mean()
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"] = LEARNING_RATE * rate
+        for optimizer, rate in zip(optimizers, (MATRIX_RATE, OTHER_RATE), strict=True):
+            optimizer.param_groups[0]["lr"] = rate * share
             optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -131,12 +132,17 @@ def _loss(model: nn.Module, blocks: Tensor) -> Tensor:
 
 
 def mean_loss(model: nn.Module, tokens: Tensor) -> float:
-    """Mean loss per token over a stream, read in blocks that begin without a past; a rest is left out."""
+    """Mean loss per token over a stream; a rest is left out.
+
+    Blocks overlap by half, and the second half of each is counted, so that every token has at least CONTEXT / 2 before
+    it, as the n-gram model has its past.
+    """
     was_training = model.training
     model.eval()
     with torch.inference_mode():
-        blocks = tokens.unfold(0, CONTEXT + 1, CONTEXT)
-        found = torch.cat([_loss(model, rows) for rows in blocks.split(64)]).double().mean().item()
+        blocks = tokens.unfold(0, CONTEXT + 1, CONTEXT // 2)
+        losses = [_loss(model, rows)[:, CONTEXT // 2 :] for rows in blocks.split(64)]
+        found = torch.cat(losses).double().mean().item()
     model.train(was_training)
     return found
 
@@ -144,8 +150,7 @@ def mean_loss(model: nn.Module, tokens: Tensor) -> float:
 def n_gram_losses(train: Tensor, held_out: Tensor, vocabulary: int, order: int) -> np.ndarray:
     """Losses in nats of an interpolated, modified Kneser-Ney model at all held-out tokens but the first.
 
-    Chen & Goodman 1999, section 3. Its past runs through the whole stream, where the network's begins anew with every
-    block.
+    Chen & Goodman 1999, section 3.
     """
     return -np.log(n_gram_probabilities(train.numpy(), held_out.numpy(), vocabulary, order)[1:])
 

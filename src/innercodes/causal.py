@@ -29,7 +29,7 @@ PACKAGES = ("matplotlib", "networkx", "numpy", "pandas", "scipy", "skimage", "sk
 """The scientific packages whose docstrings the small model was trained on, and reads."""
 
 DOCSTRING_MODEL = Path(__file__).parent / "checkpoints" / "docstring_lm"
-"""The small model that workflow/language_model.py trains; it does not come with the book yet."""
+"""The small model that comes with the book; workflow/language_model.py trained it."""
 
 HELD_OUT = 8
 """One file in so many is held out of the training."""
@@ -46,7 +46,7 @@ def load(
 ) -> tuple[nn.Module, Any]:
     """A causal language model of transformers, float32, and its tokenizer.
 
-    "docstrings" is the one that workflow/language_model.py trains; anything else is a folder that transformers wrote, or a name on
+    "docstrings" is the one that comes with the book; anything else is a folder that transformers wrote, or a name on
     the Hugging Face hub. With `untrained_seed` its twin: the same configuration with random weights from this seed.
     Weights come from safetensors or, for old models, from torch files read without running code. Raises ParameterError
     for what cannot be read.

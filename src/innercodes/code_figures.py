@@ -285,8 +285,13 @@ def _long(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return ranks[kept], values[ranks - 1][kept]
 
 
-def bias(counts: np.ndarray, curves: Mapping[str, np.ndarray], truth: Mapping[str, float] | None = None) -> Figure:
-    """Alpha (c,) of spectra fitted to (c,) pictures, on a log axis.
+def bias(
+    counts: np.ndarray,
+    curves: Mapping[str, np.ndarray],
+    truth: Mapping[str, float] | None = None,
+    xlabel: str = "pictures",
+) -> Figure:
+    """Alpha (c,) of spectra fitted to (c,) pictures, or what `xlabel` says, on a log axis.
 
     The curve of a name with ", debiased" at its end is dashed, in the colour of the name without it; truth[name] is the alpha
     that a synthetic code has, a dotted line of the same colour. NaN leaves a gap.
@@ -303,7 +308,7 @@ def bias(counts: np.ndarray, curves: Mapping[str, np.ndarray], truth: Mapping[st
         axes.axhline(alpha, ls=":", color=bases[name]["color"], lw=1.6, zorder=1)
     if truth:
         axes.plot([], [], ls=":", color=GREY, label="truth")
-    axes.set(xscale="log", xlabel="pictures", ylabel="α")
+    axes.set(xscale="log", xlabel=xlabel, ylabel="α")
     axes.set_xticks(counts, [f"{count:g}" for count in counts.tolist()])
     axes.minorticks_off()
     _legend(figure)

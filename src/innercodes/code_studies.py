@@ -1,18 +1,17 @@
-"""Chapter 04 beyond the paper: roughness in the number of frames, other windows, attacks, and how a spectrum forms in training."""
+"""Chapter 04 beyond the paper: roughness in the number of frames, other windows, and how a spectrum forms in training."""
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from innercodes import attacks, autoencoders, layer_codes, models, spectra, stats
-from innercodes.code_networks import TWIN_PICTURES, Networks, Shown
-from innercodes.fragility import spearman
+from innercodes import autoencoders, layer_codes, models, spectra
+from innercodes.code_networks import TWIN_PICTURES, Shown
 from innercodes.layer_codes import Stimuli
 from innercodes.parameters import Run
+from innercodes.pictures import Pictures
 from innercodes.redundancy import Survey
 
 
@@ -52,53 +51,9 @@ def slopes_by_kind(
     """Debiased alpha of each layer of some networks: kind and label to (seeds,)."""
     found = {}
     for kind, networks in members.items():
-        rows = np.stack([slopes_of(network, survey.layers, stimuli, survey.run) for network in networks], 1)
+        rows = np.stack([slopes_of(network, survey.layers, stimuli.pictures, survey.run) for network in networks], 1)
         found[kind] = dict(zip(labels, rows, strict=True))
     return found
-
-
-DAMAGE_SIZE, DAMAGE_STEPS = 8 / 255, 10
-
-
-def damage(network: nn.Module, inputs: Tensor, run: Run, seed: int) -> float:
-    """How far an attack moves the code of an autoencoder: mean distance from mu, over that of two random pictures.
-
-    PGD of half-width 8/255 in 10 steps climbs the distance.
-    """
-    inputs = inputs.to(run.device)
-    with torch.no_grad():
-        before = network.encode(inputs)[0]
-
-    def moved(changed: Tensor) -> Tensor:
-        return (network.encode(changed)[0] - before).square().sum()
-
-    hit = attacks.ascend(moved, inputs, DAMAGE_SIZE, DAMAGE_STEPS, seed, 0, 1)
-    with torch.no_grad():
-        far = (network.encode(hit)[0] - before).norm(dim=1).mean()
-    return float(far / torch.nn.functional.pdist(before).mean())
-
-
-@dataclass(frozen=True)
-class Fragile:
-    """Mean alpha and damage of each trained network, (networks,), their rank correlation and its interval over networks."""
-
-    alpha: dict[str, np.ndarray]
-    damage: dict[str, np.ndarray]
-    correlation: float
-    interval: tuple[float, float]
-
-
-def steep_is_robust(survey: Survey, networks: Networks, inputs: Tensor) -> Fragile:
-    """Does a steeper spectrum go with less damage? A point for each trained network."""
-    run = survey.run
-    hits = {
-        kind: np.array([damage(net, inputs, run, seed) for net, seed in zip(networks.members[kind], run.seeds, strict=True)])
-        for kind in networks.kinds.values()
-    }  # fmt: skip
-    alphas = {kind: survey.rows(kind, "alpha")[..., 0].mean(1) for kind in hits}
-    rows = np.stack([np.concatenate(list(values.values())) for values in (alphas, hits)], -1)
-    estimate = stats.bootstrap(rows[None], statistic=spearman, draws=run.bootstrap, seed=run.seed)
-    return Fragile(alphas, hits, estimate.value, estimate.interval())
 
 
 def growing(run: Run, shown: Shown, stimuli: Stimuli) -> dict[str, dict[str, np.ndarray]]:
@@ -116,7 +71,7 @@ def growing(run: Run, shown: Shown, stimuli: Stimuli) -> dict[str, dict[str, np.
             if epoch + 1 in snapshots(run):
                 # As the networks that are judged; the start has these statistics already.
                 seen = models.settle(copy.deepcopy(network), pictures[:TWIN_PICTURES]) if run.settle else network
-                alphas.append(np.nanmean(slopes_of(seen, names, stimuli, run)))
+                alphas.append(np.nanmean(slopes_of(seen, names, stimuli.pictures, run)))
 
         look(-1)
         autoencoders.train(
@@ -136,7 +91,7 @@ def snapshots(run: Run) -> list[int]:
     return sorted({0, *(p for p in powers if p <= run.growing_epochs), run.growing_epochs})
 
 
-def slopes_of(network: nn.Module, layers: Sequence[str], shown: Stimuli, run: Run) -> np.ndarray:
+def slopes_of(network: nn.Module, layers: Sequence[str], pictures: Pictures, run: Run) -> np.ndarray:
     """Debiased alpha of each layer from all pictures, (layers,); NaN where the spectrum ends within the window."""
-    acts = layer_codes.said(network, layers, shown.pictures, run)
+    acts = layer_codes.said(network, layers, pictures, run)
     return np.array([layer_codes.slope(rows, run) for rows in acts.values()])

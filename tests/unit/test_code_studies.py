@@ -5,11 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from scipy.stats import spearmanr
 from torch import nn
 
-from innercodes import attacks, autoencoders, code_networks, code_studies, layer_codes, parameters, scenes, spectra
-from innercodes.code_networks import Networks, Shown
+from innercodes import autoencoders, code_networks, code_studies, layer_codes, parameters, scenes, spectra
+from innercodes.code_networks import Shown
 from innercodes.layer_codes import LayerCode
 from innercodes.redundancy import Survey
 
@@ -84,61 +83,6 @@ def test_alpha_of_several_windows_is_the_mean_over_seeds_and_layers(run):
     assert one["trained"]["2 to 8"] == pytest.approx(-0.1) and one["trained"]["10 to 50"] == pytest.approx(-1)
 
 
-# Damage
-
-
-class Linear(nn.Module):
-    """An encoder that is a matrix."""
-
-    def __init__(self, scale=1.0):
-        super().__init__()
-        generator = torch.Generator().manual_seed(0)
-        self.matrix = nn.Parameter(scale * torch.randn(3 * 8 * 8, 5, generator=generator))
-
-    def encode(self, x):
-        return x.flatten(1) @ self.matrix, None
-
-
-def test_damage_is_how_far_the_code_moves_over_the_distance_of_two_pictures(run):
-    inputs = 0.3 + 0.4 * torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    network = Linear()
-    found = code_studies.damage(network, inputs, run, 3)
-    before = network.encode(inputs)[0].detach()
-
-    def moved(x):
-        return (network.encode(x)[0] - before).square().sum()
-
-    hit = attacks.ascend(moved, inputs, 8 / 255, 10, 3, 0, 1)
-    assert float((hit - inputs).abs().max()) <= 8 / 255 + 1e-6 and float(hit.min()) >= 0 and float(hit.max()) <= 1
-    far = (network.encode(hit)[0] - before).norm(dim=1).mean().detach()
-    apart = np.mean([float((before[i] - before[j]).norm()) for i in range(6) for j in range(i)])
-    assert found == pytest.approx(float(far) / apart, rel=1e-5)
-    assert code_studies.damage(Linear(7.0), inputs, run, 3) == pytest.approx(found, rel=1e-4)  # free of scale
-    noise = attacks.uniform_noise(inputs, 8 / 255, 0)
-    assert float((network.encode(noise)[0].detach() - before).norm(dim=1).mean()) < float(far)
-
-
-def test_a_point_for_each_network(run, monkeypatch):
-    alpha = {"dropout 0": [-1.0, -1.2], "dropout 0.6": [-1.4, -1.8]}
-    codes = {kind: [{"a": code_with([1], a), "b": code_with([1], a - 0.1)} for a in row] for kind, row in alpha.items()}
-    kinds = {0.0: "dropout 0", 0.6: "dropout 0.6"}
-    harm = {"dropout 0": [0.5, 0.6], "dropout 0.6": [0.4, 0.1]}
-    members = {kind: list(zip(row, run.seeds, strict=True)) for kind, row in harm.items()}
-
-    def damage(network, inputs, run, seed):
-        assert network[1] == seed
-        return network[0]
-
-    monkeypatch.setattr(code_studies, "damage", damage)
-    networks = Networks(members, kinds, "dropout 0", ("a", "b"), "b")
-    found = code_studies.steep_is_robust(survey_of(run, codes, "ab", kinds), networks, torch.zeros(1))
-    points = [a - 0.05 for row in alpha.values() for a in row]
-    assert np.concatenate(list(found.alpha.values())) == pytest.approx(points)
-    assert {kind: row.tolist() for kind, row in found.damage.items()} == harm
-    assert found.correlation == pytest.approx(spearmanr(points, [0.5, 0.6, 0.4, 0.1]).statistic)
-    assert found.interval[0] <= found.correlation <= found.interval[1]
-
-
 # A spectrum in training
 
 
@@ -152,10 +96,10 @@ def test_looks_are_at_powers_of_two_and_the_end(run, epochs, looks):
 def test_slopes_of_a_network_are_those_of_its_layers(run, pictures):
     net = autoencoders.untrained(8, 0.6, 0, pictures[0].fitted.tensors()[0], 32)
     layers = autoencoders.layers(net)[:3]
-    found = code_studies.slopes_of(net, layers, pictures[1], run)
+    found = code_studies.slopes_of(net, layers, pictures[1].pictures, run)
     said = layer_codes.said(net, layers, pictures[1].pictures, run)
     assert found.tolist() == [spectra.debiased_alpha(said[layer], (10, 50), run.seed, run.columns) for layer in layers]
-    assert np.isnan(code_studies.slopes_of(net, layers, pictures[1], changed(run, window="10 140"))).all()
+    assert np.isnan(code_studies.slopes_of(net, layers, pictures[1].pictures, changed(run, window="10 140"))).all()
 
 
 def test_growing_looks_at_a_network_as_it_learns(run, pictures, monkeypatch):
@@ -187,5 +131,5 @@ def test_slopes_of_other_networks_by_kind_and_layer(run, pictures):
     nets = [autoencoders.untrained(8, 0.6, seed, pictures[0].fitted.tensors()[0], 32) for seed in (0, 1)]
     layers = autoencoders.layers(nets[0])[:2]
     found = code_studies.slopes_by_kind({"x": nets}, survey_of(run, {"x": []}, layers), pictures[1], ["one", "two"])
-    expected = [code_studies.slopes_of(net, layers, pictures[1], run) for net in nets]
+    expected = [code_studies.slopes_of(net, layers, pictures[1].pictures, run) for net in nets]
     assert [found["x"][label].tolist() for label in ("one", "two")] == np.transpose(expected).tolist()
