@@ -962,8 +962,11 @@ take("COD-26", neurons.few_monosemantic(pair, networks.last, stimuli, settings))
 # %% [markdown]
 # ## A language model
 #
-# The paper ends with GPT-2 XL. No language model comes with the book, so at the quick scale this section has no
-# numbers. The recorded runs read a small one; give another with `language` and `language_weights`.
+# The paper ends with GPT-2 XL. A small language model comes with the book: six layers, 1.4 million weights, half an
+# hour of training on the docstrings of scientific packages. On other docstrings its loss is 2.79 nats per token; a model
+# that counts runs of five tokens has 2.99, so it has learned more than such runs. It cannot stand for GPT-2, and six
+# layers are too few to compare two profiles: the two claims are not judged here. Give another model with `language` and
+# `language_weights`.
 #
 # As before: what the units of each layer say to every token, the spectrum, its exponent. Beside it an untrained twin,
 # and the same network on random tokens.
@@ -1026,6 +1029,9 @@ if language != "none":
     )  # fmt: skip
 
 # %% [markdown]
+# Every layer is flatter than −1, as the paper says of GPT-2. But so is every layer of the untrained twin, and of the
+# model on random tokens: it takes no training to be flat. With 25 texts or 200 the slopes differ by less than 0.1.
+#
 # Can one *explain* a unit? Take the ten texts in which it is most active. From five of them an explainer says what the
 # unit looks for; a simulator guesses the unit in the other five from that. The score is the correlation of guess and
 # truth over all tokens. The paper used GPT-4. Ours is humbler, and works without any model: a ridge regression on which
@@ -1073,6 +1079,10 @@ if language == "docstrings" and texts == "docstrings" and show_examples:
     )
 
 # %% [markdown]
+# Single neurons are easier to explain than random projections, in each layer: 0.83 against 0.66 in the first, 0.43 against
+# 0.29 in the last. Both get harder with depth, together and not in turn. In the untrained twin hardly anything can be
+# explained (0.22 and 0.15 at first, then below 0.1).
+#
 # ## Two claims that cannot be measured
 #
 # The paper compares its slopes with brains: mouse and macaque near −1 or below, zebrafish near −0.7. These are

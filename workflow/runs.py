@@ -16,6 +16,7 @@ import yaml
 from innercodes import claims, parameters, provenance
 
 ROOT = Path(__file__).resolve().parents[1]
+CHECKPOINTS = ROOT / "src" / "innercodes" / "checkpoints"
 
 
 class UsageError(ValueError):
@@ -117,6 +118,7 @@ def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
         "source_hash": provenance.source_hash(key.chapter),
         "lock_hash": provenance.lock_hash(),
         "claims_hash": provenance.claims_hash(key.chapter),
+        "checkpoints": _contents(CHECKPOINTS),
         "values": dict(given),
         # What lies behind a path, so that new weights under an old name count.
         "paths": {
@@ -177,6 +179,14 @@ def _content(value: str) -> str:
     return (
         f"{path.name} ({len(listing)} files, sha256 {hashlib.sha256(chr(10).join(listing).encode()).hexdigest()[:16]})"
     )
+
+
+def _contents(folder: Path) -> str:
+    """The hash of all files below a folder, names and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {path.stat().st_size} ".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def figures_only(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -56,9 +56,9 @@ def test_preset_files_hold_only_allowed_values(preset):
         declared[name].check(value)
 
 
-def test_a_run_is_keyed_on_code_packages_claims_and_values():
+def test_a_run_is_keyed_on_all_that_makes_it():
     base = runs.fingerprint(KEY, {"seed": 0})
-    assert set(base) == {"source_hash", "lock_hash", "claims_hash", "values", "paths"}
+    assert set(base) == {"source_hash", "lock_hash", "claims_hash", "checkpoints", "values", "paths"}
     assert runs.fingerprint(KEY, {"seed": 1}) != base
 
 
@@ -69,6 +69,19 @@ def test_new_weights_under_an_old_name_are_another_run(tmp_path):
     assert before["paths"]["weights"].startswith("w.pth (sha256 ")
     weights.write_bytes(b"two")
     assert runs.fingerprint(KEY, {"weights": str(weights)}) != before
+
+
+def test_a_run_is_keyed_on_the_networks_that_come_with_the_book(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "CHECKPOINTS", tmp_path)
+    (tmp_path / "model").mkdir()
+    network = tmp_path / "model" / "a.safetensors"
+    found = []
+    for content in ("123", "124", "123"):
+        network.write_text(content)
+        found.append(runs.fingerprint(KEY, {})["checkpoints"])
+    assert found[0] == found[2] != found[1]
+    network.rename(tmp_path / "model" / "b.safetensors")
+    assert runs.fingerprint(KEY, {})["checkpoints"] not in found
 
 
 def test_what_an_earlier_run_left_is_kept_only_for_the_same_fingerprint(tmp_path, monkeypatch):
