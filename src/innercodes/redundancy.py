@@ -13,7 +13,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from innercodes import activations, layer_codes, spectra, stats
+from innercodes import activations, layer_codes, pictures, spectra, stats
 from innercodes.code_networks import ENCODER, UNTRAINED, Networks
 from innercodes.layer_codes import LayerCode, Stimuli
 from innercodes.parameters import Run, refusal
@@ -165,6 +165,25 @@ def biases(alpha: float, columns: int, counts: Sequence[int], seed: int) -> tupl
     return np.array(plain), np.array([spectra.debiased_alpha(codes[:n], seed=seed) for n in counts])
 
 
+PIXEL_COLUMNS = 8000
+"""Values of a picture that COD-8 keeps at most, the paper's number: thinning pixels, or enlarging them, changes their slope."""
+
+
+def natural_alphas(run: Run, rows: Sequence[Tensor]) -> tuple[np.ndarray, float, float]:
+    """Debiased alpha of the run's pictures at the size in which they are stored, with all their values; `rows` are resamplings.
+
+    Float64 (1 + repeats,), and alpha of the pictures with shuffled phases and of white noise of the same size.
+    """
+    _, stored = pictures.load(run.dataset, run.data_root, run.trained_on, run.pictures, run.seed, None)
+    pixels = stored.tensors()[0]
+    noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(run.seed))
+
+    def fitted(values: Tensor) -> float:
+        return spectra.debiased_alpha(values, layer_codes.window(run), run.seed, PIXEL_COLUMNS)
+
+    return np.array([fitted(pixels[one]) for one in rows]), fitted(phase_shuffled(pixels, run.seed)), fitted(noise)
+
+
 def natural(alphas: np.ndarray, shuffled: float, noise: float) -> dict[str, Any]:
     """COD-8: |alpha + 1| of the pictures; phase-shuffled pictures and white noise beside it."""
     own = estimate(alphas)
@@ -177,14 +196,14 @@ def natural(alphas: np.ndarray, shuffled: float, noise: float) -> dict[str, Any]
     }
 
 
-def phase_shuffled(pictures: Tensor, seed: int) -> Tensor:
+def phase_shuffled(inputs: Tensor, seed: int) -> Tensor:
     """Pictures (N, C, H, W) with the amplitudes of their own Fourier coefficients and random phases, alike for all channels."""
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.fft.rfft2(torch.randn(len(pictures), 1, *pictures.shape[2:], generator=generator))
-    turned = torch.fft.rfft2(pictures) * torch.exp(1j * noise.angle())
+    noise = torch.fft.rfft2(torch.randn(len(inputs), 1, *inputs.shape[2:], generator=generator))
+    turned = torch.fft.rfft2(inputs) * torch.exp(1j * noise.angle())
     # The mean keeps its sign.
-    turned[..., 0, 0] = torch.fft.rfft2(pictures)[..., 0, 0]
-    return torch.fft.irfft2(turned, s=pictures.shape[2:])
+    turned[..., 0, 0] = torch.fft.rfft2(inputs)[..., 0, 0]
+    return torch.fft.irfft2(turned, s=inputs.shape[2:])
 
 
 # COD-10: smoother with depth

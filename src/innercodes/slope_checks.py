@@ -1,5 +1,6 @@
 """How far a fitted slope of a layer can be trusted: codes that share something with the layer, and fewer pictures or texts."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from innercodes import activations, layer_codes, spectra
+from innercodes.code_studies import slopes_of
 from innercodes.layer_codes import Stimuli
 from innercodes.parameters import Run
 
@@ -77,3 +79,16 @@ def by_count(
         except ValueError:
             plain.append(float("nan"))
     return np.array(plain), np.array(debiased)
+
+
+COLUMNS = (125, 250, 500, 1000, 2000, 4000)
+"""Values of a layer that are kept, to see what keeping few does."""
+
+
+def by_columns(network: nn.Module, layers: Sequence[str], shown: Stimuli, run: Run) -> np.ndarray:
+    """Debiased alpha of some layers with `COLUMNS` of their values, or all where there are fewer: (layers, numbers of columns)."""
+    found = [
+        slopes_of(network, layers, shown.pictures, dataclasses.replace(run, values={**run.values, "columns": columns}))
+        for columns in COLUMNS
+    ]
+    return np.stack(found, 1)

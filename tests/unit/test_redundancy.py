@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -242,6 +243,30 @@ def test_natural_is_the_distance_from_minus_one_with_its_interval(alphas):
     inside = t_interval(np.array(alphas))
     if inside[0] < -1.001 and inside[1] > -0.999:
         assert low <= 0.05 * (inside[1] - inside[0])
+
+
+def test_natural_pictures_keep_their_size_and_all_their_values(monkeypatch):
+    """Not those that networks are shown: thinned ones have another slope."""
+    codes = spectra.power_spectrum_codes(300, 3 * 12 * 12, -1.5, 1).view(300, 3, 12, 12)
+    asked = []
+
+    class Stored:
+        def tensors(self):
+            return codes, torch.zeros(300)
+
+    def load(*given):
+        asked.append(given)
+        return None, Stored()
+
+    monkeypatch.setattr(redundancy.pictures, "load", load)
+    run = SimpleNamespace(
+        dataset="x", data_root="there", trained_on=7, pictures=300, seed=3, window="10 50", columns=60
+    )
+    rows = [torch.arange(300), torch.arange(0, 300, 2)]
+    alphas, shuffled, noise = redundancy.natural_alphas(run, rows)
+    assert asked == [("x", "there", 7, 300, 3, None)]
+    assert alphas.tolist() == [spectra.debiased_alpha(codes[one], (10, 50), 3, 8000) for one in rows]
+    assert alphas[0] == pytest.approx(-1.5, abs=0.1) and shuffled > alphas[0] and noise == pytest.approx(0, abs=0.2)
 
 
 def test_shuffled_phases_keep_amplitudes_means_and_the_ties_of_channels():

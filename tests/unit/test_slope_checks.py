@@ -96,3 +96,17 @@ def test_fewer_rows_and_fewer_groups(run):
     assert np.array_equal(
         slope_checks.by_count(acts, [30, 100], run, groups), slope_checks.by_count(acts, [120, 400], run)
     )
+
+
+def test_more_columns_are_kept_up_to_all_there_are(run, monkeypatch):
+    _, others = scenes.load(20, 130, 0, 32)
+    stimuli = layer_codes.stimuli(others.pictures, others.factors, run)
+    network = nn.Sequential()
+    network.picture = nn.Identity()
+    network.forward = lambda x: network.picture(x)
+    monkeypatch.setattr(slope_checks, "COLUMNS", (60, 300, 5000))
+    found = slope_checks.by_columns(network, ["picture"], stimuli, run)
+    pixels = others.pictures.tensors()[0].flatten(1)
+    assert pixels.shape[1] == 3072
+    expected = [spectra.debiased_alpha(pixels, (10, 50), 0, columns) for columns in (60, 300, 3072)]
+    assert found.shape == (1, 3) and found[0] == pytest.approx(expected, rel=1e-4)
