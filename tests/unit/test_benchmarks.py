@@ -13,7 +13,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 ratios = importlib.import_module("ratios")
 
 # Fewer rows mean that a comparison was lost.
-ROWS = {"interactions": 17, "spectra": 7, "telescope": 11}
+ROWS = {"interactions": 17, "spectra": 7, "symbols": 9, "telescope": 11}
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios"))
