@@ -1312,6 +1312,17 @@ if networks.kinds:
 # **Training.** In this small run, of one seed, the first pass steepens the spectrum most, by 0.25. It ends at −1.1
 # and −1.3; the networks above, trained longer on more pictures, reach −1.9.
 #
+# **On real pictures.** The recorded runs agree on the main point. Autoencoders on CIFAR-10 have *flatter* spectra with
+# dropout 0.6 than without (by 0.27), and their projections tell less about the dot. Late spectra are bent less with
+# dropout (0.63 times), not more, and the action is the same (0.99). Two claims pass there that fail here: steeper layers
+# are easier for a probe (−0.37, interval −0.62 to −0.12), and the first layer's filters go from coarse to fine (0.71).
+# And steeper networks *are* damaged less: over twelve of them the rank correlation is 0.71 (0.12 to 0.98).
+#
+# The toy model with 400 features and 30 units has both plateaus. Its slope is 0.65, as here.
+#
+# Classifiers are flatter than autoencoders: −0.1 to −0.6 in MobileNetV2, −0.6 to −0.9 in ViT-tiny and ResNet-20. Training
+# makes the transformer flatter than its twin (−0.6 against −1.1 on average) and leaves MobileNetV2 where it was.
+#
 # ## What the paper leaves open
 #
 # **Is it learned?** An untrained network has layers too, and random layers change spectra. Here the twin stands in
