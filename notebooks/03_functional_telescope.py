@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -750,7 +752,7 @@ if outputs is not None:
             for kind, row in away.items()
         ) + ".",
         caption="Unseen pictures that a trained network gets right, and wrong: "
-        f"{int((~right).sum())} errors of {len(right)} network(s).",
+        f"{int((~right).sum())} errors, counted over {len(right)} trained network{'s' * (len(right) > 1)}.",
     )  # fmt: skip
 
 # %% [markdown]

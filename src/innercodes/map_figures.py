@@ -276,9 +276,11 @@ def forming(panels: Mapping[str, Stages], epochs: np.ndarray) -> Figure:
 def flips(distance: np.ndarray, epsilon: np.ndarray, sizes: Sequence[float], unit: str) -> Figure:
     """Distance (n,) of pictures to another class against the smallest attack (n,) of `sizes`, in a `unit`, that flips them.
 
-    Those that no attack flips, whose epsilon is none of the sizes, stand at the right.
+    Those that no attack flips, of infinite epsilon, stand at the right. Those of epsilon NaN, which the network gets wrong
+    without an attack, are left out.
     """
-    distance, epsilon = _array(distance), _array(epsilon)
+    known = ~np.isnan(_array(epsilon))
+    distance, epsilon = _array(distance)[known], _array(epsilon)[known]
     groups = [np.isclose(epsilon, size) for size in sizes]
     groups.append(~np.any(groups, axis=0))
     figure, axes = _axes(WIDTH - 1)

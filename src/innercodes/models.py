@@ -274,6 +274,15 @@ class Normalise(nn.Module):
         return (x - self.mean) / self.std
 
 
+def sentence_lstm(outputs: int = 2, channels: int = 4, width: int = 8, hidden: int = 64) -> nn.Sequential:
+    """An LSTM for sentences as `sentences.as_pictures` shows them, float (B, 4, words, 8) in [0, 1]: its values are spread first."""
+    spread = Normalise((0.5,) * channels, (0.2,) * channels)
+    return nn.Sequential(OrderedDict(normalise=spread, network=RowsLSTM(outputs, channels, width, hidden)))
+
+
+NETWORKS["sentence_lstm"] = sentence_lstm
+
+
 def load(name: str, seed: int, weights: str = "", device: torch.device | str = "cpu", **sizes: Any) -> nn.Module:
     """The network `name` in evaluation mode, freshly initialised from `seed` or with weights from a file.
 

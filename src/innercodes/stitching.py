@@ -205,7 +205,9 @@ def study(run: Run, networks: Mapping[str, Sequence[nn.Module]], pictures: Pictu
         return "The run has no second network to stitch to."
     if not isinstance(activations.network_of(networks["trained"][0]), models.CifarResNet):
         return "Only CIFAR ResNets are stitched here."
-    values = {**run.values, "model": run.partner, "weights": run.partner_weights, "pretrained": False}
+    # Twins on shuffled labels are for the run's own network.
+    own = {"model": run.partner, "weights": run.partner_weights, "pretrained": False, "noise_epochs": 0}
+    values = {**run.values, **own}
     other = dataclasses.replace(run, values=values)
     pair = [networks, twins.build(other, pictures, kinds=("trained", "untrained"))]
     if not isinstance(activations.network_of(pair[1]["trained"][0]), models.CifarResNet):

@@ -96,6 +96,19 @@ def sst2(run: Run) -> Game:
     return _classify(run, _read_tsv(folder / "sst2_train.tsv"), _read_tsv(folder / "sst2_dev.tsv"))
 
 
+def sst2_tokens(run: Run) -> tuple[data.Data, data.Data]:
+    """The same phrases of at most `WIDTH` words, to learn from and others, as tokens int64 (N, WIDTH) of one vocabulary."""
+    folder = _folder(run, ("sst2_train.tsv", "sst2_dev.tsv"))
+    parts = [_read_tsv(folder / name) for name in ("sst2_train.tsv", "sst2_dev.tsv")]
+    vocabulary = _vocabulary(parts[0].tokens)
+    found = []
+    for part in parts:
+        short = [i for i, tokens in enumerate(part.tokens) if 0 < len(tokens) <= WIDTH]
+        tokens = _encode([part.tokens[i] for i in short], vocabulary, WIDTH)
+        found.append(data.Data(tokens, part.labels[short], part.classes))
+    return found[0], found[1]
+
+
 def docstring_sentences() -> tuple[Sentences, Sentences]:
     """All sentences for training and testing: a file's sentences are on one side, and no sentence is there twice.
 

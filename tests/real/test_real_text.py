@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from innercodes import language, models, text
+from innercodes import language, models, sentences, text
 from innercodes.language import MASKED
 from innercodes.parameters import Run
 
@@ -94,3 +94,12 @@ def test_the_prompts_of_squad_have_the_ten_words_of_the_paper():
     for words, prompt in zip(game.masked.words, game.masked.texts, strict=True):
         places = iter(prompt.split())
         assert all(word in places for word in words)
+
+
+def test_sst2_as_pictures_and_the_recurrent_network_that_reads_them():
+    learned, others = sentences.sst2(run("sst2"), 4000, 500)
+    assert len(learned) == 4000 and len(others) == 500 and learned.labels.bincount().tolist() == [2000, 2000]
+    (inputs, labels), (unseen, answers) = learned.tensors(), others.tensors()
+    network = models.train(models.untrained("sentence_lstm", 0), inputs, labels, 2, 0.1, 0, 16)
+    # Chance is 0.5; the whole recipe, with 20,000 phrases, reaches about 0.79 on phrases kept apart.
+    assert models.accuracy(network, unseen, answers) > 0.58

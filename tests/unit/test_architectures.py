@@ -127,7 +127,9 @@ def test_the_architecture_with_the_fewest_counts(run_of):
 def test_one_architecture_of_several_can_refute_but_not_confirm(run_of):
     run = run_of(preset="imagenet")
     reason = architectures.beyond_convolutions(run, {"vit": row("raw", True, True, False)}, {})
-    assert reason.startswith("2 of 3 endpoints pass here") and "\n" not in reason
+    assert reason.startswith("2 of 3 endpoints pass for vit") and "\n" not in reason
+    two = {"vit": row("raw", True, True, False), "lstm": row("raw", True, True, True)}
+    assert architectures.beyond_convolutions(run, two, {})["value"] == 2
     refuted = architectures.beyond_convolutions(run, {"vit": row("raw", True, False, False)}, {"TEL-5": True})
     assert refuted["value"] == 1 and refuted["baseline"] == {"passed, vit": 1}
 
@@ -234,7 +236,9 @@ def test_networks_beyond_are_trained_by_their_recipes(run_of, networks, digits, 
 
 
 def test_a_name_that_has_no_recipe_is_refused(run_of, networks, digits, attacked):
-    with pytest.raises(ParameterError, match="^beyond = 'mlp5': must be among vit8, rows_lstm$") as caught:
+    with pytest.raises(
+        ParameterError, match="^beyond = 'mlp5': must be among vit8, rows_lstm, sentence_lstm$"
+    ) as caught:
         architectures.study(run_of(beyond="mlp5"), networks, *digits, attacked)
     assert "\n" not in str(caught.value)
     reason = architectures.study(run_of(beyond="none"), networks, *digits, attacked)
@@ -255,6 +259,40 @@ def test_a_network_that_is_no_convolutional_one_stands_for_itself(run_of, digits
     assert list(found) == ["vit8"] and asked == [(own, ("blocks.0", "blocks.1", "blocks.2", "blocks.3"))]
     inputs, labels = digits[1].tensors()
     assert found["vit8"]["accuracy"] == pytest.approx(models.accuracy(own["trained"][0], inputs, labels))
+
+
+def test_a_network_that_reads_sentences_brings_its_own_data(run_of, networks, digits, attacked, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    words = torch.rand(2, 4, 24, 8, generator=generator)  # a sentence is made of one class's word or the other's
+    labels = torch.arange(820) % 2
+    inputs = (words[labels] + 0.1 * torch.randn(820, 4, 24, 8, generator=generator)).clip(0, 1)
+    reads = pictures.Pictures(inputs.__getitem__, torch.arange(820), labels, ("bad", "good"), ("bad", "good"))
+    asked = {}
+
+    def sst2(run, learned, unseen):
+        asked["sizes"] = learned, unseen
+        return reads.subset(torch.arange(800)), reads.subset(torch.arange(800, 820))
+
+    def attack(both, hit, targets, rows, atlas):
+        asked["attacked"] = hit.shape, targets.tolist(), rows.tolist()
+        return made(both, hit, targets, rows, atlas)
+
+    made = fragility.attack
+    monkeypatch.setattr(architectures.sentences, "sst2", sst2)
+    monkeypatch.setattr(fragility, "attack", attack)
+    run = run_of(beyond="sentence_lstm", epochs=5)
+    found = architectures.study(run, networks, *digits, attacked)
+    assert list(found) == ["sentence_lstm"] and asked["sizes"] == (architectures.SENTENCES, run.unseen)
+    shape, targets, rows = asked["attacked"]
+    assert shape == (8, 4, 24, 8) and targets == [row % 2 for row in rows] and sum(targets) == 4
+    assert found["sentence_lstm"]["accuracy"] >= 0.9 and set(found["sentence_lstm"]["values"]) == set(
+        architectures.COUNTED
+    )
+    # Beside a network that is no convolutional one; the claim is about both.
+    own = {kind: [models.load("vit8", seed, outputs=10, channels=1)] for seed, kind in enumerate(depth.BOTH)}
+    monkeypatch.setattr(architectures, "_studied", lambda run, *_: {"model": run.model})
+    both = architectures.study(run_of(model="vit8", beyond="sentence_lstm rows_lstm"), own, *digits, attacked)
+    assert both == {"vit8": {"model": "vit8"}, "sentence_lstm": {"model": "sentence_lstm"}}
 
 
 def test_an_attack_is_made_anew_for_other_networks_and_placed_anew_for_the_same(

@@ -295,10 +295,10 @@ def test_forming_has_a_panel_for_each_quantity(maps):
 
 def test_flips_count_the_pictures_of_each_size(maps):
     (axes,) = DRAWN["flips"](maps).axes
-    assert ticks(axes.xaxis) == ["0.1\n(3)", "0.2\n(2)", "0.3\n(0)", "none\n(2)"]
+    assert ticks(axes.xaxis) == ["0.1\n(3)", "0.2\n(2)", "0.3\n(0)", "none\n(1)"]
     dots = [sorted(cloud.get_offsets()[:, 1].tolist()) for cloud in axes.collections]
-    assert dots == [[0, 2, 5], [1, 4], [], [3, 6]]
-    assert [line.get_ydata()[0] for line in axes.lines if line.get_color() == plots.INK] == [2, 2.5, 4.5]
+    assert dots == [[0, 2, 5], [1, 4], [], [6]]
+    assert [line.get_ydata()[0] for line in axes.lines if line.get_color() == plots.INK] == [2, 2.5, 6]
 
 
 def test_cuts_are_means_with_their_span(maps):

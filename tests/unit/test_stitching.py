@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from innercodes import data, models, stitching
+from innercodes import data, models, parameters, stitching
 from innercodes.parameters import ParameterError
 
 CUTS = ["layer1", "layer2", "layer3"]
@@ -193,3 +193,21 @@ def test_exchangeable_by_hand():
     assert [low, high] == pytest.approx(np.quantile(means, [0.025, 0.975]), abs=0.011)
     with pytest.raises(ValueError, match="^found: "):
         stitching.exchangeable([], 500, 0)
+
+
+def test_the_partner_has_no_twins_on_noise(monkeypatch):
+    """Only its trained and untrained networks are stitched, so no others are trained."""
+    values = {p.name: p.default for p in parameters.CHAPTERS["03_functional_telescope"]}
+    run = parameters.check("03_functional_telescope", values | {"noise_epochs": 4, "partner": "resnet8"})
+    asked = {}
+
+    def build(other, *_, **more):
+        asked.update(other.values, **more)
+        raise InterruptedError
+
+    monkeypatch.setattr(stitching.twins, "build", build)
+    with pytest.raises(InterruptedError):
+        stitching.study(run, {"trained": [models.load("resnet20", 0)]}, None, None)
+    assert (
+        asked["noise_epochs"] == 0 and asked["model"] == "resnet8" and set(asked["kinds"]) == {"trained", "untrained"}
+    )
