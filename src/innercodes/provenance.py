@@ -51,57 +51,111 @@ def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
 def source_hash(chapter: str, root: Path = ROOT) -> str:
     """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and what they reach.
 
-    Reached is every statement at the top of an imported module that binds a name which reached code mentions, as an identifier,
-    an attribute or a string (for `getattr` and tables). It may cover too much, and too little only where a name is put together
-    from parts; a new function beside the used ones does not change it. Statements that bind no name always count, docstrings
-    of modules never.
+    Reached is every statement at the top of an imported module that binds a name which reached code mentions, as an identifier
+    or imported name of the same module, as an attribute of the module, or, in any module, as an attribute of something that
+    is no module or as a string (for `getattr` and tables). It may cover too much, and too little only where a name is put
+    together from parts; a new function beside the used ones does not change it. Statements that bind no name always count,
+    docstrings of modules never; of an import only the names that are used. This module makes no numbers and is left out.
     """
+    paths = [path for path in modules_of(chapter, root) if path.stem != "provenance"]
+    modules = {path.stem: _Module(path.stem, path.read_text(encoding="utf-8")) for path in paths}
     cells = code_cells(chapter, root)
-    bound: dict[str, list[tuple[str, ast.stmt]]] = {}
-    origin = f"notebooks/{chapter}.py"
-    waiting = [name for cell in cells for name in _mentioned(ast.parse(cell, filename=origin))]
-    for path in modules_of(chapter, root):
-        text = path.read_text(encoding="utf-8")
-        for statement in ast.parse(text, filename=path.name).body:
-            names = _bound(statement)
-            for name in names:
-                bound.setdefault(name, []).append((_lines(text, statement), statement))
-            if not names and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
-                bound.setdefault("", []).append((_lines(text, statement), statement))
-    waiting.append("")
-    seen, reached = set(), set()
+    chapter_itself = _Module("", "\n".join(cells))
+    everywhere: dict[str, set[tuple[str, str]]] = {}
+    for module in modules.values():
+        for name in module.bound:
+            everywhere.setdefault(name, set()).add((module.name, name))
+    waiting = [*chapter_itself.reached(chapter_itself.tree, everywhere), *((name, "") for name in modules)]
+    seen: set[tuple[str, str]] = set()
+    texts: set[str] = set()
     while waiting:
-        name = waiting.pop()
-        if name in seen:
+        place = waiting.pop()
+        if place in seen or place[0] not in modules:
             continue
-        seen.add(name)
-        for text, statement in bound.get(name, ()):
-            reached.add(text)
-            waiting.extend(_mentioned(statement))
-    return hashlib.sha256("\0".join([*cells, *sorted(reached)]).encode()).hexdigest()[:16]
+        seen.add(place)
+        module = modules[place[0]]
+        for text, node in module.bound.get(place[1], ()):
+            texts.add(text)
+            waiting.extend(module.reached(node, everywhere))
+        if place[1] in module.imported:
+            texts.add(module.imported[place[1]])
+            waiting.extend(_source_of(module.imported[place[1]]))
+    return hashlib.sha256("\0".join([*cells, *sorted(texts)]).encode()).hexdigest()[:16]
 
 
-def _mentioned(tree: ast.AST) -> set[str]:
-    """Every identifier, attribute, imported name and string in a piece of code."""
-    found = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            found.add(node.id)
-        elif isinstance(node, ast.Attribute):
-            found.add(node.attr)
-        elif isinstance(node, ast.alias):
-            found |= {node.name.rpartition(".")[2], node.asname or ""}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            found.add(node.value)
-    return found - {""}
+class _Module:
+    """What stands in a module: the statements that bind each name at its top, "" for none, and where imported names are from."""
+
+    def __init__(self, name: str, text: str):
+        self.name, self.tree = name, ast.parse(text, filename=f"{name}.py")
+        self.bound: dict[str, list[tuple[str, ast.stmt]]] = {}
+        self.imported: dict[str, str] = {}
+        for node in ast.walk(self.tree):
+            # Also those within functions: a name means the same module throughout a file here.
+            if isinstance(node, ast.Import):
+                self.imported |= {a.asname or a.name.partition(".")[0]: _import(a.name, a) for a in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                self.imported |= {a.asname or a.name: _import(f"{node.module}.{a.name}", a) for a in node.names}
+        for statement in self.tree.body:
+            if isinstance(statement, ast.Import | ast.ImportFrom):
+                continue
+            lines = _lines(text, statement)
+            names = _bound(statement)
+            for bound in names:
+                self.bound.setdefault(bound, []).append((lines, statement))
+            if not names and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+                self.bound.setdefault("", []).append((lines, statement))
+
+    def reached(self, tree: ast.AST, everywhere: dict[str, set[tuple[str, str]]]) -> set[tuple[str, str]]:
+        """Which names of which modules a piece of this module's code mentions."""
+        found: set[tuple[str, str]] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                found.add((self.name, node.id))
+                found |= _source_of(self.imported.get(node.id, ""))
+            elif isinstance(node, ast.Attribute):
+                root = _root(node)
+                origin = self.imported.get(root, "") if root else ""
+                ours = _our_module(origin)
+                if ours and isinstance(node.value, ast.Name):
+                    found.add((ours, node.attr))
+                elif not origin or ours:
+                    found |= everywhere.get(node.attr, set())
+            elif isinstance(node, ast.alias):
+                found.add((self.name, node.asname or node.name.partition(".")[0]))
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found |= everywhere.get(node.value, set())
+        return found
+
+
+def _import(path: str, alias: ast.alias) -> str:
+    return f"import {path} as {alias.asname or alias.name}"
+
+
+def _our_module(imported: str) -> str:
+    """The module of this package that an import of `_import` binds, or ""."""
+    path = imported.removeprefix("import ").partition(" as ")[0].split(".")
+    return path[1] if path[0] == "innercodes" and len(path) == 2 else ""
+
+
+def _source_of(imported: str) -> set[tuple[str, str]]:
+    """The module and name that an import of a name from this package binds."""
+    path = imported.removeprefix("import ").partition(" as ")[0].split(".")
+    return {(path[1], path[2])} if path[0] == "innercodes" and len(path) == 3 else set()
+
+
+def _root(node: ast.Attribute) -> str:
+    """The identifier that a chain of attributes begins with, or "" where it begins with something else, as a call."""
+    value: ast.AST = node
+    while isinstance(value, ast.Attribute):
+        value = value.value
+    return value.id if isinstance(value, ast.Name) else ""
 
 
 def _bound(statement: ast.stmt) -> set[str]:
     """The names that a statement at the top of a module binds; for an entry `TABLE["key"] = ...` its key."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
-    if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
     targets = getattr(statement, "targets", [getattr(statement, "target", None)])
     found = set()
     for target in targets:

@@ -323,5 +323,33 @@ def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
     ):
         with changed(package / f"{name}.py", lambda text, old=old, new=new: text.replace(old, new, 1)):
             assert provenance.source_hash(CHAPTER, root) != before, name
+    for name, old, new in (
+        (
+            "spectra",
+            "def explained_variance(",
+            "def explained_variance(more=0, *",
+        ),  # telescope has one, and it is not used
+        ("provenance", "def lock_hash(", "def lock_hash(more, "),
+        ("moebius", "from torch import Tensor", "from torch import Tensor, nn"),
+    ):
+        with changed(package / f"{name}.py", lambda text, old=old, new=new: text.replace(old, new, 1)):
+            assert provenance.source_hash("03_functional_telescope", root) == provenance.source_hash(
+                "03_functional_telescope"
+            )
+            assert provenance.source_hash(CHAPTER, root) == before, name
+    with changed(
+        package / "telescope.py", lambda text: text.replace("def explained_variance(", "def explained_variance(*, ")
+    ):
+        assert provenance.source_hash("03_functional_telescope", root) != provenance.source_hash(
+            "03_functional_telescope"
+        )
+    with changed(
+        package / "moebius.py", lambda text: text.replace("import numpy as np", "import numpy as np  # np", 1)
+    ):
+        assert provenance.source_hash(CHAPTER, root) == before  # not what is imported
+    with changed(
+        package / "moebius.py", lambda text: text.replace("from torch import Tensor", "from numpy import Tensor", 1)
+    ):
+        assert provenance.source_hash(CHAPTER, root) != before
     chapter.write_text(text.replace("results.write()", "results.write()  # changed"))
     assert provenance.source_hash(CHAPTER, root) != before
