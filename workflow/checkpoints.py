@@ -1,9 +1,11 @@
 """Trains the networks that come with the book, each with seeds 0, 1 and 2.
 
-    python workflow/checkpoints.py [parity|autoencoders]
+    python workflow/checkpoints.py [parity|autoencoders|parts]
 
 parity        bit parity, with true and with shuffled labels
 autoencoders  autoencoders of scenes, with four dropout rates; half precision; about a minute and a half each
+parts         classifiers of pictures with known parts: a ResNet after each epoch, and on shuffled labels, and a transformer;
+              half precision; about a minute each
 
 writes src/innercodes/checkpoints/*.safetensors and prints how well each does. Without an argument, all. Same machine and
 versions, same files.
@@ -15,7 +17,7 @@ import time
 import torch
 from safetensors.torch import save_file
 
-from innercodes import autoencoders, data, models, scenes
+from innercodes import autoencoders, data, models, parts, scenes, symbol_networks
 
 SEEDS = (0, 1, 2)
 EPOCHS = 6250  # of 8 batches each: the paper's 50,000 iterations
@@ -81,13 +83,42 @@ def train_autoencoders() -> None:
             )
 
 
+def train_on_parts() -> None:
+    count, size, seed = symbol_networks.SHIPPED_ON, symbol_networks.SHIPPED_SIZE, symbol_networks.SHIPPED_SEED
+    fitted, unseen = (parts.load(kind, count, seed, size).pictures.tensors() for kind in ("train", "test"))
+    for name, recipe in symbol_networks.RECIPES.items():
+        for seed in SEEDS:
+            for shuffled in (False, True)[: 1 + (name == symbol_networks.WATCHED)]:
+                started = time.perf_counter()
+                after = symbol_networks.learn(name, seed, *fitted, recipe, float(shuffled))
+                if name == symbol_networks.WATCHED and not shuffled:
+                    for epoch, network in enumerate(after[:-1], 1):
+                        _save(_half(network), f"{symbol_networks.shipped_name(name, epoch)}-{seed}")
+                plain = symbol_networks.shipped_name(name, shuffled=shuffled)
+                _save(_half(after[-1]), f"{plain}-{seed}")
+                sizes = {"outputs": len(parts.COMBINATIONS["train"]), "channels": 3}
+                rounded = models.load(
+                    name, seed, models.checkpoint(plain, seed), **sizes
+                )  # as its readers will have it
+                print(
+                    f"{plain}-{seed}: {models.accuracy(rounded, *fitted):.1%} of the training pictures, "
+                    f"{models.accuracy(rounded, *unseen):.1%} of as many unseen ones, {time.perf_counter() - started:.0f} s",
+                    flush=True,
+                )
+
+
+def _half(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in half precision; counters as they are."""
+    return {name: part.half() if part.is_floating_point() else part for name, part in network.state_dict().items()}
+
+
 def _save(state: dict[str, torch.Tensor], name: str) -> None:
     path = models.CHECKPOINTS / f"{name}.safetensors"
     save_file(state, path)
     path.chmod(0o644)  # safetensors writes for the owner alone
 
 
-TRAINED = {"parity": parity, "autoencoders": train_autoencoders}
+TRAINED = {"parity": parity, "autoencoders": train_autoencoders, "parts": train_on_parts}
 
 
 if __name__ == "__main__":

@@ -226,6 +226,38 @@ def rows_lstm(outputs: int = 10, channels: int = 1, width: int = 8, hidden: int 
 NETWORKS["rows_lstm"] = rows_lstm
 
 
+class _ConvolvedPatches(nn.Module):
+    """Three strided convolutions in the place of cut-out patches: (B, channels, H, W) to tokens (B, H / 8 * W / 8, width)."""
+
+    def __init__(self, img_size: int, patch_size: int, in_chans: int, embed_dim: int, **_: Any):
+        super().__init__()
+        self.patch_size, self.grid_size = (patch_size, patch_size), (img_size // patch_size, img_size // patch_size)
+        self.num_patches, layers = self.grid_size[0] * self.grid_size[1], []
+        for size_in, size_out in itertools.pairwise((in_chans, embed_dim // 4, embed_dim // 2, embed_dim)):
+            layers += [nn.Conv2d(size_in, size_out, 3, 2, 1, bias=False), nn.BatchNorm2d(size_out), nn.ReLU()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x).flatten(2).mT
+
+
+def vit48(outputs: int = 16, channels: int = 3) -> nn.Module:
+    """timm's vision transformer, small, for pictures of 48 x 48 pixels: (B, channels, 48, 48) to logits (B, outputs).
+
+    Three blocks of width 64 with four heads, on 36 tokens of 8 x 8 pixels and the class token. A few convolutions make the
+    tokens (Xiao et al. 2021): cut-out patches learn next to nothing from some thousand pictures. The start is as in `vit8`.
+    """
+    from timm.models import VisionTransformer
+
+    return VisionTransformer(
+        img_size=48, patch_size=8, in_chans=channels, num_classes=outputs, embed_dim=64, depth=3, num_heads=4, mlp_ratio=2,
+        weight_init="moco", embed_layer=_ConvolvedPatches,
+    )  # fmt: skip
+
+
+NETWORKS["vit48"] = vit48
+
+
 @dataclass(frozen=True)
 class Preparation:
     """How a picture becomes an input: side in pixels, how it was resized and cropped, and the channels' mean and std."""

@@ -495,6 +495,152 @@ CHAPTERS["04_coding_spectra"] = (
 )
 
 
+CHAPTERS["01_symbols"] = (
+    *COMMON,
+    Parameter(
+        "dataset",
+        str,
+        "parts",
+        "The pictures: parts, or a folder below data_root with <split>/<class>/ folders of files.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="parts, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "model",
+        str,
+        "resnet8",
+        "The network; NAME or timm/NAME takes any network of timm.",
+        pattern=r"(timm/)?[A-Za-z0-9][A-Za-z0-9_.-]*",
+        words="a network of innercodes.models or of timm",
+    ),
+    Parameter("pretrained", bool, False, "Fetch timm's weights from its hub; this needs the internet."),
+    Parameter("shipped", bool, True, "Take the networks of parts that come with the book; else they are trained here."),
+    Parameter(
+        "size", int, 48, "Side of the pictures of a network that does not say its own.", "pixels", low=32, high=512
+    ),
+    Parameter(
+        "trained_on",
+        int,
+        5000,
+        "Pictures that a network is trained on here, at most.",
+        "pictures",
+        low=32,
+        high=10_000_000,
+    ),
+    Parameter("epochs", int, 5, "Passes in which a network is trained here.", "passes", low=1, high=100_000),
+    Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
+    Parameter("train_batch", int, 32, "Pictures of a step of training.", "pictures", low=2, high=100_000),
+    Parameter(
+        "stages",
+        str,
+        "auto",
+        "Stages that are looked at, shallow to deep; auto takes up to four.",
+        pattern=r"auto|[^\s]+( [^\s]+)+",
+        words="auto, or two and more names of modules with blanks between them",
+    ),
+    Parameter(
+        "fitted", int, 256, "Pictures that symbols are built from, at most.", "pictures", low=20, high=10_000_000
+    ),
+    Parameter("unseen", int, 640, "Other pictures of the same classes, at most.", "pictures", low=20, high=10_000_000),
+    Parameter(
+        "outside",
+        str,
+        "auto",
+        "Sets of none of the known classes: auto (those of parts), none, or folders below data_root.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*( [A-Za-z0-9_][A-Za-z0-9_.-]*)*",
+        words="auto, none, or names of folders below data_root with blanks between them",
+    ),
+    Parameter("beyond_known", int, 160, "Pictures of each of these, at most.", "pictures", low=20, high=10_000_000),
+    Parameter(
+        "new",
+        str,
+        "auto",
+        "Classes of temporary learning: auto, an outside set, own (classes of the set itself, held out), none.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="auto, own, none, or one of the outside sets",
+    ),
+    Parameter(
+        "regions",
+        str,
+        "oracle",
+        "Who says where the object is; oracle knows, for parts alone.",
+        choices=("oracle", "full", "center", "felzenszwalb", "detector"),
+    ),
+    Parameter("center_share", float, 0.7, "Side of the centre box, share of the picture's.", low=0.05, high=1),
+    Parameter("segment_scale", float, 100.0, "Scale of Felzenszwalb's segments.", low=1e-6, high=1e6),
+    Parameter("segment_rule", str, "salient", "Which segment is the region.", choices=("salient", "largest")),
+    Parameter(
+        "detector",
+        str,
+        "IDEA-Research/grounding-dino-tiny",
+        "Open-set detector of transformers: a name of its hub, or a folder.",
+    ),
+    Parameter("box_threshold", float, 0.35, "Least score of a detector's box.", low=0, high=1),
+    Parameter("text_threshold", float, 0.25, "Least score of a word for it.", low=0, high=1),
+    Parameter("margin", float, 0.0, "Surroundings in the second look, share of each side of the box.", low=0, high=10),
+    Parameter("pad", bool, False, "Keep the proportions of the region in the second look; else it is stretched."),
+    Parameter("pooling", str, "max", "How responses are pooled to 3 x 3 cells.", choices=("max", "mean")),
+    Parameter("joined", bool, False, "One vector, and one symbol, for all nine cells."),
+    Parameter("neighbors", int, 15, "Neighbours of UMAP.", "vectors", low=2, high=1000),
+    Parameter("min_dist", float, 0.1, "Least distance of points in UMAP's embedding.", low=0, high=1),
+    Parameter("most", int, 1000, "Symbols of a stage, at most.", "symbols", low=2, high=100_000),
+    Parameter("backend", str, "innercodes", "Who does X-means.", choices=("innercodes", "pyclustering")),
+    Parameter(
+        "map_from",
+        str,
+        "label and prediction agree",
+        "Fitted pictures that the map is built from.",
+        choices=("label and prediction agree", "label"),
+    ),
+    Parameter("permutations", int, 199, "Permutations behind a chance level.", "draws", low=19, high=100_000),
+    Parameter("shot_draws", int, 20, "Draws of the examples of new classes.", "draws", low=1, high=10_000),
+    Parameter(
+        "attack_size", float, 0.03137254901960784, "Half-width of the attack's box, pixels in [0, 1].", low=0, high=1
+    ),
+    Parameter("attack_steps", int, 20, "Steps of the attack.", "steps", low=1, high=10_000),
+    Parameter("attack_step", float, 0.1, "Length of a step, as a share of the half-width.", low=0, high=10),
+    Parameter("attack_samples", int, 64, "Unseen pictures that are attacked.", "pictures", low=4, high=100_000),
+    Parameter(
+        "evasion_weights",
+        str,
+        "0 1 10 100",
+        "Weights of the symbols in the attack that also raises their score.",
+        pattern=r"\d+(\.\d+)?( \d+(\.\d+)?)*",
+        words="numbers from 0 on with blanks between them",
+    ),
+    Parameter("replaced", int, 60, "Pictures of the causal test; 0: leave it out.", "pictures", low=0, high=100_000),
+    Parameter("universes", int, 6, "Embeddings of other choices that are tried; 0: none.", low=0, high=1000),
+    Parameter(
+        "beyond",
+        str,
+        "vit48",
+        "Other architectures, or none.",
+        pattern=r"none|[A-Za-z0-9_./-]+( [A-Za-z0-9_./-]+)*",
+        words="none, or names of innercodes.models or of timm with blanks between them",
+    ),
+    Parameter("beyond_weights", str, "", "File with the weights of that architecture.", path="file or folder"),
+    Parameter(
+        "retrained",
+        str,
+        "resnet8",
+        "Network that is watched while it learns, once for each seed; none leaves this out.",
+        pattern=r"[a-z0-9_]+",
+        words="none or a network of innercodes.models",
+    ),
+    Parameter("retrained_epochs", int, 5, "Passes in which it is trained here.", "passes", low=1, high=10_000),
+    Parameter(
+        "domain",
+        str,
+        "tictactoe",
+        "Another domain than pictures.",
+        choices=("tictactoe", "breast_cancer", "wine", "docstrings", "sst2", "none"),
+    ),
+    Parameter("domain_samples", int, 700, "Its samples that symbols are built from, at most.", low=50, high=1_000_000),
+    Parameter("bootstrap", int, 2000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
+    Parameter("show_examples", bool, True, "Draw pictures; only those of embedded data are ever drawn."),
+)
+
+
 @dataclass(frozen=True)
 class Run:
     """A checked set of parameters: every value by name, the device, the seeds and whether bars are shown."""

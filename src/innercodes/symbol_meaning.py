@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import entropy
+from sklearn.metrics import mutual_info_score
+from sklearn.metrics.cluster import contingency_matrix, expected_mutual_information
 from torch import Tensor
 
 from innercodes import codebook, stats, symbol_checks, xmeans
@@ -37,6 +40,52 @@ def resampled(
         kind: np.mean([[function(one[pick]) for pick in picks] for one in members], 0) for kind, members in rows.items()
     }
     return {kind: (own[kind], drawn[kind]) for kind in rows}
+
+
+def information_draws(symbols: Tensor, truth: Tensor, picks: np.ndarray) -> np.ndarray:
+    """`lens.information` of the pictures of each draw: int64 (N, cells), (N,) or (N, cells), and int (draws, n) to (draws,).
+
+    The expected information is that of all pictures, for every draw: it takes twenty times as long as the rest, and depends on
+    how often symbols and truths are seen, which draws hardly change. How far draws spread is all that may be taken from them.
+    """
+    wide = (truth[:, None] if truth.ndim == 1 else truth).expand_as(symbols)
+    first, second = (part.unique(return_inverse=True)[1].cpu().numpy() for part in (symbols, wide))
+    expected = expected_mutual_information(
+        contingency_matrix(first.ravel(), second.ravel(), sparse=True), first.size
+    )  # fmt: skip
+    columns = int(second.max()) + 1
+    size, joint = (int(first.max()) + 1) * columns, first * columns + second
+    found = []
+    for pick in picks:
+        table = np.bincount(joint[pick].ravel(), minlength=size).reshape(-1, columns)
+        largest = (entropy(table.sum(0)) + entropy(table.sum(1))) / 2
+        told = mutual_info_score(None, None, contingency=table)
+        found.append((told - expected) / max(largest - expected, np.finfo(np.float64).eps))
+    return np.array(found)
+
+
+Pairs = Sequence[tuple[Tensor, Tensor]]
+"""Symbols int64 (N, cells) and what they are compared with, int64 (N,) or (N, cells)."""
+
+
+def information_resampled(
+    pairs: Mapping[str, Sequence[Pairs]], combine: Callable[[np.ndarray], np.ndarray], draws: int, seed: int
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """`resampled` for numbers (m, ...) that `combine` makes of the AMIs (pairs, ...) of every seed's pairs.
+
+    The draws are those of `information_draws`, and so to be `lens.recentred`.
+    """
+    count = len(next(iter(pairs.values()))[0][0][0])
+    picks = np.random.default_rng(seed).integers(0, count, (draws, count))
+    own = {
+        kind: np.mean([combine(np.array([lens.information(*pair) for pair in one])) for one in members], 0)
+        for kind, members in pairs.items()
+    }
+    drawn = {
+        kind: np.mean([combine(np.stack([information_draws(*pair, picks) for pair in one])).T for one in members], 0)
+        for kind, members in pairs.items()
+    }
+    return {kind: (own[kind], drawn[kind]) for kind in pairs}
 
 
 def k_means(code: StageCode, count: int, seed: int, name: str) -> Tensor:
@@ -128,10 +177,8 @@ def class_meaning(survey: Survey, draws: int = 500, permutations: int = 199) -> 
     run, labels = survey.run, survey.labels
     kinds = {kind: [_equal_count(survey, kind, row) for row in survey.rows] for kind in BOTH}
     ends = (survey.first, survey.last)
-    rows = {
-        kind: [lens.information_rows(labels, *(one[s] for s in ends)) for one in made] for kind, made in kinds.items()
-    }
-    gains = resampled(rows, lambda table: [float(lens.information_gain(table, 0))], min(run.bootstrap, draws), run.seed)
+    pairs = {kind: [[(one[s], labels) for s in ends] for one in made] for kind, made in kinds.items()}
+    gains = information_resampled(pairs, lambda ami: ami[1:] - ami[:1], min(run.bootstrap, draws), run.seed)
     found = _recentred(gains, 0)
     p, permuted_gain = {}, {}
     for stage in survey.stages:
@@ -178,20 +225,20 @@ def low_level_first(survey: Survey, factors: Mapping[str, Tensor], draws: int = 
         return "No low-level factor is known of these pictures."
     wide = [truth[:, None].expand(-1, cells) if truth.ndim == 1 else truth for truth in truths]
 
-    def rows_of(truths: Sequence[Tensor], kind: str, row: int) -> np.ndarray:
+    def pairs_of(truths: Sequence[Tensor], kind: str, row: int) -> Pairs:
         codes = survey.codes[kind][row]
-        return torch.cat([*(codes[stage].symbols[UNSEEN] for stage in ends), *truths], 1).numpy()
+        return [(codes[stage].symbols[UNSEEN], truth) for stage in ends for truth in truths]
 
-    def changes(table: np.ndarray) -> list[float]:
-        first, last, *of = torch.from_numpy(table).split(cells, 1)
-        ami = np.array([[lens.information(found, truth) for truth in of] for found in (first, last)])
-        by_class, by_factor = ami[1, 0] - ami[0, 0], ami[1, 1:].max() - ami[0, 1:].max()
-        return [by_class - by_factor, by_class, by_factor]
+    def changes(ami: np.ndarray) -> np.ndarray:
+        first, last = np.split(ami, 2)
+        by_class, by_factor = last[0] - first[0], last[1:].max(0) - first[1:].max(0)
+        return np.stack([by_class - by_factor, by_class, by_factor])
 
-    rows = {kind: [rows_of(wide, kind, row) for row in survey.rows] for kind in BOTH}
-    results = resampled(rows, changes, min(run.bootstrap, draws), run.seed)
+    pairs = {kind: [pairs_of(wide, kind, row) for row in survey.rows] for kind in BOTH}
+    results = information_resampled(pairs, changes, min(run.bootstrap, draws), run.seed)
     moved = [lens.permuted_by_picture(truth, run.seed) for truth in wide]
-    permuted = np.mean([changes(rows_of(moved, "trained", row))[0] for row in survey.rows])
+    chance = [np.array([lens.information(*pair) for pair in pairs_of(moved, "trained", row)]) for row in survey.rows]
+    permuted = np.mean([changes(one)[0] for one in chance])
     found, (_, rises, falls) = _recentred(results, 0), results["trained"][0]
     also = {"class_rises": float(rises), "low_level_falls": float(falls)}
     baseline = found["baseline"] | {"labels permuted by picture": float(permuted)}

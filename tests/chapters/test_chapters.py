@@ -38,6 +38,14 @@ RESULTS = {
 }
 
 
+TIMED = ("SYM-21",)
+"""Claims about seconds, which no two runs share."""
+
+
+def untimed(results):
+    return [row for row in results["claims"] if row["id"] not in TIMED]
+
+
 def test_every_chapter_has_a_tiny_size():
     assert set(TINY) == set(CHAPTERS) == set(parameters.CHAPTERS)
 
@@ -51,14 +59,14 @@ def test_a_chapter_runs_twice_with_the_same_numbers(papermill, chapter):
     assert first["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
     done, second = papermill(chapter, "two", **TINY[chapter], out_dir="a folder/with ü")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert second["claims"] == first["claims"] and second["metrics"] == first["metrics"]
+    assert untimed(second) == untimed(first) and second["metrics"] == first["metrics"]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_another_seed_gives_other_numbers(papermill, chapter):
     first = papermill(chapter, "one", **TINY[chapter])[1]
     other = papermill(chapter, "two", **TINY[chapter], seed=11)[1]
-    assert first["claims"] != other["claims"]
+    assert untimed(first) != untimed(other)
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

@@ -29,7 +29,7 @@ def test_command_line_values_get_their_declared_types(tmp_path):
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        (runs.Key("quick", "99_nothing", "default"), "CHAPTER = '99_nothing': must be one of 02_"),
+        (runs.Key("quick", "99_nothing", "default"), "CHAPTER = '99_nothing': must be one of 01_"),
         (runs.Key("huge", CHAPTER, "default"), "PRESET = 'huge': must be one of quick, imagenet, paper"),
         (runs.Key("imagenet", CHAPTER, "nothing"), "RUN = 'nothing': must be one of adult, "),
         (runs.Key("imagenet", CHAPTER, "../x"), "RUN = '../x': must be one of"),
