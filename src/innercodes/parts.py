@@ -31,6 +31,8 @@ COLOURS: dict[str, tuple[float, float, float]] = {
 }
 """The lighter tone of a surface, red, green and blue in [0, 1]; the darker tone is `DARKER` times as bright."""
 
+KEPT = 2**28
+"""Bytes of drawn pictures that stay in memory, of each `load`."""
 DARKER = 0.25
 PERIODS = 1.3
 """How often a pattern repeats within the radius of a part."""
@@ -221,7 +223,8 @@ def load(kind: str, count: int, seed: int, size: int = 64) -> PartScenes:
     masks = torch.stack([_mask(kind, recipe, size) for recipe in recipes])
     names = tuple(" + ".join(PARTS[part - 1].name for part in parts) for parts in COMBINATIONS[kind])
     short = tuple(map(str, range(len(names))))
-    read = functools.partial(_draw, kind, seed, size)
+    # Drawing one takes longer than a small network takes to look at it, and each is looked at many times.
+    read = functools.lru_cache(KEPT // (12 * size**2))(functools.partial(_draw, kind, seed, size))
     pictures = Pictures(read, torch.arange(count), labels, short, names, embedded=True)
     return PartScenes(pictures, labels, _bounds(masks > 0), masks, factors)
 
