@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from innercodes import xmeans
+from innercodes import moebius, xmeans
 from innercodes.parameters import refusal
 
 METRICS = ("euclidean", "cosine")
@@ -77,7 +77,9 @@ class Codebook:
         # UMAP takes weights in relation to the largest of the batch. A vector of the fit has weight 1 to itself: with one in
         # every batch, the others do not matter.
         x = torch.cat([x, self.vectors[:1]])
-        return torch.from_numpy(self._umap().transform(x.numpy())[:-1]).to(vectors.device)
+        model = self._umap()
+        with _threads_kept():
+            return torch.from_numpy(model.transform(x.numpy())[:-1]).to(vectors.device)
 
     def read(self, vectors: Tensor) -> Tensor:
         """Symbols of vectors, the nearest centre in UMAP space (A14): float (M, D) to int64 (M,)."""
@@ -207,7 +209,7 @@ def embed(
     if start == "exact":
         distances, indices = nearest(vectors.detach().float(), neighbors, metric=metric)
         model.precomputed_knn = (indices.cpu().numpy(), distances.cpu().numpy(), None)
-    with _known_warnings():
+    with _known_warnings(), _threads_kept():
         found = model.fit_transform(_plain(vectors).numpy())
     lost = int((~np.isfinite(found)).any(1).sum())
     if lost:
@@ -253,6 +255,15 @@ def _directions(x: Tensor) -> Tensor:
     lengths = x.norm(dim=1, keepdim=True)
     zero = lengths == 0
     return torch.cat([x / lengths.masked_fill(zero, 1), zero.to(x)], 1)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """numba, which UMAP runs on, starts its threads and makes torch take as many: with all cores busy that is ten times slower."""
+    threads = torch.get_num_threads()
+    with moebius.torch_threads():
+        torch.set_num_threads(threads)
+        yield
 
 
 class _Index:

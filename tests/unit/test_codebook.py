@@ -1,6 +1,9 @@
 """The codebook against scikit-learn's neighbours and PCA, and against umap-learn's own fitted object."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -266,3 +269,22 @@ def test_reading_refuses_another_width_and_what_is_not_finite(fitted):
         fitted.read(torch.zeros(5, 3))
     with pytest.raises(ValueError, match="vectors: 60 values are not finite"):
         fitted.place(torch.full((5, 12), torch.inf))
+
+
+def test_umap_leaves_the_number_of_torchs_threads():
+    """In a process of its own: numba starts its threads, and tells torch, once."""
+    lines = [
+        "import torch",
+        "from innercodes import codebook",
+        "torch.set_num_threads(1)",
+        "seen, nearest = [], codebook.nearest",
+        "codebook.nearest = lambda *a, **k: (seen.append(torch.get_num_threads()), nearest(*a, **k))[1]",
+        "x = torch.randn(120, 5, generator=torch.Generator().manual_seed(0))",
+        "codebook.Codebook.fit(x[:100], 0).place(x[100:])",
+        "print(seen, torch.get_num_threads())",
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[1, 1] 1"
