@@ -1,0 +1,402 @@
+"""Every exercise: its solution passes, its stub and typical mistakes get their message, nothing ends in a traceback."""
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from innercodes import exercises, interactions, noisy_codes, spectra, superposition, telescope
+from innercodes.exercises import protocol
+
+SEEDS = range(20)
+KEYS = sorted(exercises.BY_KEY)
+VALUES = ("dividends_by_hand", "torus_by_hand", "pack_by_hand")
+FUNCTIONS = [key for key in KEYS if key not in VALUES]
+MISTAKES = [(key, mistake.name) for key in KEYS for mistake in exercises.BY_KEY[key].mistakes]
+
+
+def solution(key):
+    return exercises.BY_KEY[key].run(exercises.BY_KEY[key].solution)
+
+
+def draws(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def is_one_line(message):
+    return 0 < len(message) <= protocol.LONGEST and "\n" not in message and "Traceback" not in message
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_solution_passes(key):
+    answer = solution(key)
+    found = [exercises.BY_KEY[key].check(answer, seed) for seed in SEEDS]
+    assert [(seed, verdict) for seed, verdict in enumerate(found) if not verdict.ok] == []
+    assert all(is_one_line(verdict.message) for verdict in found)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_stub_is_named_as_such(key):
+    exercise = exercises.BY_KEY[key]
+    for seed in SEEDS:
+        assert exercise.check(exercise.run(exercise.stub), seed) == exercises.Verdict(False, protocol.UNTOUCHED)
+
+
+@pytest.mark.parametrize(("key", "name"), MISTAKES)
+def test_a_typical_mistake_gets_its_message(key, name):
+    exercise = exercises.BY_KEY[key]
+    (mistake,) = (one for one in exercise.mistakes if one.name == name)
+    answer = exercise.run(mistake.code)
+    for seed in SEEDS:
+        verdict = exercise.check(answer, seed)
+        assert not verdict.ok and is_one_line(verdict.message)
+        assert mistake.message and mistake.message in verdict.message, (seed, verdict.message)
+
+
+def numbers_in(text):
+    return [float(found.replace(",", "")) for found in re.findall(r"(?<![\w.])[-−]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?", text)]
+
+
+def flat(values):
+    return torch.as_tensor(values).double().flatten().numpy()
+
+
+@pytest.mark.parametrize(("key", "name"), [pair for pair in MISTAKES if pair[0] in FUNCTIONS])
+def test_no_message_holds_the_right_number(key, name):
+    exercise, right = exercises.BY_KEY[key], solution(key)
+    (mistake,) = (one for one in exercise.mistakes if one.name == name)
+    wrong, calls = exercise.run(mistake.code), []
+
+    def spied(*arguments):
+        calls.append(arguments)
+        return wrong(*arguments)
+
+    for seed in SEEDS[:5]:
+        calls.clear()
+        message = exercise.check(spied, seed).message
+        given = np.concatenate([flat(argument) for argument in calls[-1]])
+        own, truth = (flat(f(*calls[-1])) for f in (wrong, right))
+        hidden = truth if own.shape != truth.shape else truth[~np.isclose(own, truth, rtol=1e-3)]
+        # Small whole numbers count players, rows and layers in the text.
+        shown = [x for x in numbers_in(message) if not (x == round(x) and abs(x) <= 30)]
+        shown = [x for x in shown if not np.isclose(x, given, rtol=6e-3).any()]
+        told = [x for x in shown if np.isclose(x, hidden, rtol=1e-3).any()]
+        assert not told or np.isclose(told, own.mean(), rtol=6e-3).all(), (message, told)
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_no_message_holds_the_right_number_of_a_value(key):
+    exercise = exercises.BY_KEY[key]
+    right = np.array(solution(key), dtype=float).ravel()
+    for mistake in exercise.mistakes:
+        own = np.array(exercise.run(mistake.code), dtype=float).ravel()
+        for seed in SEEDS:
+            shown = numbers_in(exercise.check(exercise.run(mistake.code), seed).message)
+            hidden = right[own != right]
+            assert [x for x in shown if np.isclose(x, hidden, rtol=0.05).any()] == []
+
+
+def stops(*arguments):
+    raise RuntimeError("first line\nsecond line " + "long " * 200)
+
+
+def leaves(*arguments):
+    raise SystemExit
+
+
+ODD = {
+    "nothing": None,
+    "dots": ...,
+    "text": "a text",
+    "bytes": b"bytes",
+    "dictionary": {"a": 1},
+    "set": {1, 2},
+    "object": object(),
+    "uneven": [1, [2, 3]],
+    "words": ["a", "b"],
+    "nan": torch.full((8,), math.nan),
+    "infinite": math.inf,
+    "complex": torch.zeros(8, dtype=torch.complex64),
+    "half": torch.zeros(8, dtype=torch.float16),
+    "bool": torch.zeros(8, dtype=torch.bool),
+    "empty": torch.zeros(0),
+    "large": np.zeros((3, 4, 5)),
+    "gradient": [torch.zeros(1, requires_grad=True)],
+    "module": math,
+    "class": dict,
+}
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("odd", ODD)
+def test_a_wrong_type_gets_one_line(key, odd):
+    for answer in (ODD[odd], lambda *arguments: ODD[odd]):
+        verdict = exercises.BY_KEY[key].check(answer, 1)
+        assert not verdict.ok and is_one_line(verdict.message)
+        assert verdict.message != protocol.UNKNOWN, verdict
+
+
+@pytest.mark.parametrize("key", FUNCTIONS)
+def test_a_function_that_stops_gets_one_line(key):
+    exercise = exercises.BY_KEY[key]
+    verdict = exercise.check(stops, 1)
+    assert (
+        is_one_line(verdict.message) and "your function stops with RuntimeError: first line second" in verdict.message
+    )
+    assert "your function stops with SystemExit" in exercise.check(leaves, 1).message
+    assert "your function stops with TypeError" in exercise.check(lambda: 1, 1).message
+    assert "hand over the function itself" in exercise.check(3.0, 1).message
+
+
+def test_kinds_of_odd_answers_are_named():
+    check = exercises.check_dividends_by_hand
+    assert check([1, 2, 3]).message == "this is the shape (3,); the shape (8,) is wanted."
+    assert "this is a function; numbers are wanted" in check(len).message
+    assert "complex numbers" in check(torch.zeros(8, dtype=torch.complex64)).message
+    assert "half precision" in check(torch.zeros(8, dtype=torch.float16)).message
+    assert "NaN or infinity" in check([math.nan] * 8).message
+    assert "true and false" in check([True] * 8).message
+    assert (
+        "numbers other than 0 and 1"
+        in exercises.check_forced_zeros(lambda x, value: 2.0 * torch.ones(2 ** len(x))).message
+    )
+    assert (
+        exercises.check_dividends(lambda outputs: (_ for _ in ()).throw(NotImplementedError)).message
+        == protocol.UNTOUCHED
+    )
+
+
+def test_any_kind_of_array_will_do():
+    right = [4.0, 5, 2, 6, -3, 8, 0, -9]
+    for answer in (right, tuple(right), np.array(right), torch.tensor(right), torch.tensor(right, requires_grad=True)):
+        assert exercises.check_dividends_by_hand(answer)
+    assert exercises.check_pack_by_hand(torch.tensor([0.13]))
+    assert exercises.check_forced_zeros(lambda x, value: solution("forced_zeros")(x, value).long())
+    # Single precision is good enough, and so is a function that writes into its input.
+    assert exercises.check_dividends(lambda outputs: solution("dividends")(outputs.float()))
+    assert exercises.check_torus_distance(lambda a, b, grid: solution("torus_distance")(a.float(), b.float(), grid))
+
+    def careless(outputs):
+        result = solution("dividends")(outputs)
+        outputs.zero_()
+        return result
+
+    assert exercises.check_dividends(careless)
+
+
+entries = st.recursive(
+    st.none() | st.booleans() | st.integers(-20, 20) | st.floats() | st.text(max_size=3),
+    lambda inside: st.lists(inside, max_size=9),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60)
+@given(entries, st.sampled_from(KEYS))
+def test_no_answer_ends_in_a_traceback(answer, key):
+    for given_in in (answer, lambda *arguments: answer):
+        verdict = exercises.BY_KEY[key].check(given_in, 3)
+        assert is_one_line(verdict.message) and verdict.message != protocol.UNKNOWN
+
+
+@settings(max_examples=60)
+@given(st.lists(st.integers(-20, 20), min_size=8, max_size=8))
+def test_by_hand_accepts_the_right_numbers_alone(mine):
+    right = solution("dividends_by_hand")
+    assert bool(exercises.check_dividends_by_hand(mine)) == (mine == right)
+
+
+@settings(max_examples=60)
+@given(st.tuples(*[st.tuples(st.integers(-20, 20), st.integers(-20, 20))] * 2))
+def test_the_torus_accepts_the_right_way_alone(mine):
+    assert bool(exercises.check_torus_by_hand(mine)) == ([list(one) for one in mine] == solution("torus_by_hand"))
+
+
+def test_checks_are_fresh_and_repeatable():
+    answer = exercises.BY_KEY["dropout_layers"].run("def dropout_layers(units, rate, layers):\n    return 1000, 1000")
+    assert len({exercises.check_dropout_layers(answer).message for _ in range(5)}) > 1
+    assert len({exercises.check_dropout_layers(answer, seed=7).message for _ in range(3)}) == 1
+    before = torch.random.get_rng_state()
+    exercises.check_relative_spread(solution("relative_spread"))
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+# Each closed form a second time: from the definition, by counting, or from the book's own functions
+
+
+@given(st.integers(1, 5), st.integers(0, 10**6))
+def test_dividends_are_the_books(n, seed):
+    v = draws(2**n, seed=seed)
+    torch.testing.assert_close(solution("dividends")(v), interactions.harsanyi(v))
+
+
+@given(st.integers(1, 6), st.data())
+def test_an_or_has_these_ands(n, data):
+    members = data.draw(st.lists(st.integers(0, n - 1), min_size=1, unique=True))
+    outputs = interactions.coalitions(n)[:, members].any(-1).double()
+    torch.testing.assert_close(solution("or_as_ands")(members, n).double(), interactions.harsanyi(outputs))
+
+
+@given(st.integers(2, 6), st.integers(0, 10**6))
+def test_the_exponent_is_the_books(n, seed):
+    v = interactions.reconstruct(draws(2**n, seed=seed).abs()) + 3
+    assert solution("exponent")(v) == pytest.approx(float(interactions.exponent(v)), rel=1e-9)
+
+
+def test_the_exponent_of_a_printed_example_and_of_a_sum():
+    # v = x1 x2 x3 + x1 x2 + x2 x3 + x2 + x3 of five players (appendix H of Ren et al. 2024, corrected).
+    dividends = torch.zeros(32, dtype=torch.float64)
+    dividends[[0b00010, 0b00100, 0b00011, 0b00110, 0b00111]] = 1
+    assert solution("exponent")(interactions.reconstruct(dividends)) == pytest.approx(1.5693, abs=1e-4)
+    assert solution("exponent")(interactions.orders(5).double()) == pytest.approx(1)
+
+
+def test_the_ways_of_the_torus_by_hand():
+    (down, right), farthest = solution("torus_by_hand")
+    length = telescope.torus_distance(torch.tensor([2, 3]), torch.tensor([18, 17]), 20)
+    assert math.hypot(down, right) == pytest.approx(float(length)) == pytest.approx(7.2, abs=0.02)
+    reach = telescope.torus_distance(torch.tensor([2, 3]), torch.tensor(farthest), 20)
+    assert float(reach) == pytest.approx(float(telescope.grid_distances(20).max())) == pytest.approx(14.14, abs=0.01)
+
+
+@given(st.integers(2, 30), st.integers(2, 30), st.integers(0, 10**6))
+def test_torus_distance_is_the_books(m, n, seed):
+    a, b = (torch.rand(2, 9, 2, generator=torch.Generator().manual_seed(seed)) * torch.tensor([m, n])).double()
+    torch.testing.assert_close(solution("torus_distance")(a, b, (m, n)), telescope.torus_distance(a, b, (m, n)))
+
+
+@given(st.integers(3, 30), st.integers(1, 8), st.integers(0, 10**6))
+def test_participation_ratio_is_the_books(rows, size, seed):
+    codes = draws(rows, size, seed=seed) @ draws(size, size, seed=seed + 1) + 2
+    assert float(solution("participation_ratio")(codes)) == pytest.approx(telescope.participation_ratio(codes))
+
+
+def test_a_step_of_a_map_is_the_books():
+    weights, x = draws(20, 3, seed=1), draws(1, 3, seed=2)
+    book = telescope.fit_som(x, (4, 5), sigma=1.3, alpha=0.4, epochs=1, batch_size=1, start=weights).weights
+    torch.testing.assert_close(solution("som_step")(weights, x[0], (4, 5), 0.4, 1.3), book, rtol=0, atol=1e-4)
+
+
+def test_the_spread_of_labels_without_meaning_is_1():
+    places = torch.randint(20, (300, 2), generator=torch.Generator().manual_seed(0))
+    assert float(solution("relative_spread")(places, torch.arange(300) % 10, (20, 20))) == pytest.approx(1, abs=0.1)
+    # The numerator alone, beside the book's class spread.
+    units, labels = places[:, :1] * 20 + places[:, 1:], torch.zeros(300, dtype=torch.int64)
+    centers = telescope.class_centers(units, labels, 20, 1)
+    space = {"torch": torch}
+    exec(exercises.BY_KEY["relative_spread"].solution, space)
+    own = space["spread"](places, labels, torch.tensor([20, 20]))
+    assert float(own) == pytest.approx(float(telescope.class_spread(units, labels, centers, 20)[0]), rel=1e-4)
+
+
+def test_packing_is_equation_1():
+    wanted = float(superposition.compression_ratio(0.9, 16))
+    assert wanted == pytest.approx(0.1293, abs=1e-4) and round(wanted, 2) == solution("pack_by_hand")
+    assert exercises.check_pack_by_hand(wanted) and exercises.check_pack_by_hand(0.125)
+
+
+def test_dropout_is_that_of_the_simulation():
+    without, mended = solution("dropout_layers")(256, 0.2, 5)
+    left = noisy_codes.uncoded(5, 0.2, 256, 2000) * 256
+    assert without == pytest.approx(float(left[-1]), rel=0.02) and mended == pytest.approx(float(left[0]), rel=0.01)
+
+
+@given(st.floats(-2.5, -0.3), st.integers(1, 8), st.integers(12, 30), st.integers(0, 10**6))
+def test_a_made_spectrum_gives_its_slope(alpha, low, high, seed):
+    variances = torch.arange(1, 31).double() ** alpha
+    acts = protocol.made_codes(torch.Generator().manual_seed(seed), 40, variances)
+    found = spectra.eigenspectrum(acts).eigenvalues
+    torch.testing.assert_close(found, variances, rtol=1e-6, atol=1e-9)
+    assert float(solution("spectrum_slope")(acts, low, high)) == pytest.approx(alpha, abs=1e-5)
+    assert spectra.power_law(found, (low, high)).alpha == pytest.approx(alpha, abs=1e-3)
+
+
+@given(st.floats(-3, 0), st.floats(-300, 300), st.integers(10, 5000), st.integers(1, 5000))
+def test_a_bias_of_one_over_n_goes(alpha, bias, few, more):
+    many = few + more
+    found = solution("many_pictures")(few, alpha + bias / few, many, alpha + bias / many)
+    assert found == pytest.approx(alpha, abs=1e-6)
+    assert solution("many_pictures")(few, 3.0, 2 * few, 5.0) == pytest.approx(2 * 5.0 - 3.0)
+
+
+@given(st.integers(2, 12), st.integers(1, 30), st.integers(1, 4), st.integers(0, 10**6))
+def test_the_mean_action_is_the_books(frames, size, dimensions, seed):
+    acts = draws(frames, size, seed=seed)
+    wanted = dimensions / size * spectra.action(acts)
+    torch.testing.assert_close(solution("mean_action")(acts, dimensions), wanted)
+
+
+def test_third_moments_of_parities():
+    generator = torch.Generator().manual_seed(0)
+    words = exercises.spectra.words_of(generator, True)
+    assert words.shape == (300, 31) and set(words.unique().tolist()) == {-1.0, 1.0}
+    # 0.94^3 less what 300 messages scatter; the largest of 155 triples lies above it.
+    assert 0.8 < float(solution("hidden_redundancy")(words)) < 0.95
+    assert float(solution("hidden_redundancy")(exercises.spectra.words_of(generator, False))) == pytest.approx(
+        0.22, abs=0.06
+    )
+    # Without noise the spectrum of the code is exactly flat.
+    assert torch.allclose(noisy_codes.parity_code_spectrum(5), torch.tensor(0.25).double())
+
+
+def test_textures_have_values_of_one_distribution():
+    maps, labels = exercises.telescope.textures(torch.Generator().manual_seed(0), 30)
+    assert maps.shape == (120, 3, 8, 8) and float((maps == 0).double().mean()) == pytest.approx(0.5, abs=0.02)
+    means = [float(maps[labels == kind].mean()) for kind in range(4)]
+    assert means == pytest.approx([1 / math.sqrt(2 * math.pi)] * 4, abs=0.02)
+
+
+# What pages and notebooks take from an exercise
+
+
+def test_the_registry_is_whole():
+    assert list(exercises.EXERCISES) == ["02_sparse_interactions", "03_functional_telescope", "04_coding_spectra"]
+    for chapter, every in exercises.EXERCISES.items():
+        assert len(every) == 6 and {one.chapter for one in every} == {chapter}
+        ranks = [exercises.DIFFICULTIES.index(one.difficulty) for one in every]
+        assert ranks == sorted(ranks) and ranks[0] == 0 and ranks[-1] == 4
+    assert len(exercises.BY_KEY) == 18
+    for key, exercise in exercises.BY_KEY.items():
+        assert len(exercise.mistakes) >= 3 and 1 <= len(exercise.hints) <= 2 and exercise.minutes > 0
+        assert exercise.call == f"exercises.check_{key}({exercise.name})"
+        check = getattr(exercises, f"check_{key}")
+        assert check.__name__ in exercises.__all__ and exercise.title in check.__doc__
+        assert check(solution(key), seed=1) == exercise.check(solution(key), 1)
+        # What a student sees must not hold what the student has to find.
+        for mistake in exercise.mistakes:
+            assert mistake.code.strip() not in exercise.markdown(edition="student")
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_page_of_each_edition(key):
+    exercise = exercises.BY_KEY[key]
+    pages = {edition: exercise.markdown(3, edition) for edition in exercises.EDITIONS}
+    first = f"**3. {exercise.title}** ({exercise.difficulty}, {exercise.minutes} minutes). "
+    for edition, page in pages.items():
+        assert page.startswith(first + exercise.task)
+        assert all(hint in page for hint in exercise.hints)
+        fences = re.findall(r"^(`{3,})(?=\S|$)", page, re.MULTILINE)
+        assert len(fences) % 2 == 0
+        assert (exercise.solution in page and exercise.explanation in page) == (edition != "student")
+    assert ":open:" in pages["instructor"] and ":open:" not in pages["reader"]
+    assert "Solution" not in pages["student"] and "{dropdown} Hint" in pages["student"]
+    assert all(mistake.message in pages["instructor"] for mistake in exercise.mistakes)
+    with pytest.raises(ValueError, match="edition = 'teacher': must be one of reader, student, instructor"):
+        exercise.markdown(edition="teacher")
+
+
+def test_a_verdict_shows_itself():
+    good, bad = exercises.Verdict(True, "fine."), exercises.Verdict(False, "a `b` < *c d*.")
+    assert good and not bad
+    assert repr(good) == "✓ right: fine." and repr(bad) == "✗ not yet: a `b` < *c d*."
+    shown = bad._repr_html_()
+    assert "a <code>b</code> &lt; <em>c d</em>." in shown and 'role="status"' in shown and "✗ not yet" in shown
+
+
+def test_an_unknown_difficulty_is_refused():
+    with pytest.raises(ValueError, match="difficulty = 'harder'"):
+        exercises.Exercise("k", "c", "t", "harder", 1, "", "x", "x = ...", (), "x = 1", "", (), lambda a, g: "")
