@@ -313,6 +313,7 @@ def _coverage(distance: Tensor, radius: float) -> Tensor:
     return (0.5 - radius * distance).clamp(0, 1)
 
 
+@torch.inference_mode(False)  # a kept picture may be asked for again where gradients are wanted
 def _draw(kind: str, seed: int, size: int, row: int) -> Tensor:
     """The picture of one row, float32 (3, size, size)."""
     recipe = _recipe(kind, seed, row)

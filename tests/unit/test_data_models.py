@@ -223,7 +223,7 @@ def test_the_networks_have_the_papers_shapes():
 
 INPUTS = {
     "mlp3": (10,), "mlp5": (9,), "resmlp5": (9,), "lenet": (1, 32, 32), "cnn": (1, 8, 8), "pointnet": (20, 3), "vit8": (1, 8, 8),
-    "rows_lstm": (1, 8, 8), "sentence_lstm": (4, 24, 8),
+    "rows_lstm": (1, 8, 8), "sentence_lstm": (4, 24, 8), "vit48": (3, 48, 48),
     **{f"resnet{depth}": (3, 8, 8) for depth in (8, 20, 32, 44, 56)}, "vgg13": (3, 32, 32), "vgg16": (3, 32, 32),
 }  # fmt: skip
 
