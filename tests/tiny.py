@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = {
     "01_symbols": {
         "n_seeds": 2, "bootstrap": 100, "progress": "off", "shipped": False, "size": 32, "trained_on": 160, "epochs": 2,
-        "fitted": 32, "unseen": 48, "beyond_known": 40, "permutations": 19, "shot_draws": 2, "attack_steps": 2,
+        "fitted": 32, "unseen": 48, "beyond_known": 120, "permutations": 19, "shot_draws": 2, "attack_steps": 2,
         "attack_samples": 8, "evasion_weights": "0 1", "replaced": 4, "universes": 1, "beyond": "resnet20", "retrained_epochs": 4,
         "domain": "wine", "domain_samples": 60,
     },
