@@ -369,7 +369,8 @@ def sources(table: pd.DataFrame) -> Figure:
         "accuracy_kept": "network's accuracy\non these",
         "symbol_accuracy": "accuracy\nfrom symbols",
     }
-    table = _checked(table, ("source",), (*quantities, "low", "high"))
+    # The overlap is unknown everywhere where pictures come without boxes.
+    table = _checked(table, ("source",), ("symbol_accuracy", *quantities, "low", "high"))
     at = np.arange(len(table))
     figure, grid = _figure(1, len(quantities), WIDTH, 1.3 + 0.34 * len(table), sharey=True, sharex=True)
     for i, (axes, (name, title)) in enumerate(zip(grid[0], quantities.items(), strict=True)):
