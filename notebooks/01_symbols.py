@@ -146,7 +146,7 @@ from innercodes import (
 )
 from innercodes import regions as places
 from innercodes.symbol_words import by_group, listed, pick
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 
 plots.style()
 results = claims.Results(settings)
@@ -917,7 +917,7 @@ if drawable:
         caption=f"Which of the four cells does not belong? Symbols of {survey.last}, first seed; the answers are below; "
         f"{parts.scenes.CREDIT}.",
     )
-    display(symbol_views.intruder_answers(page))
+    display(HTML(symbol_views.intruder_answers(page)))
 
 # %% [markdown]
 # ## Beyond the paper

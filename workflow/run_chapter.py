@@ -23,6 +23,8 @@ def main(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> 
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     # Libraries outside torch read this once, when they load: two chapters side by side must not take each other's cores.
     os.environ["OMP_NUM_THREADS"] = str(json.loads(values).get("threads", 1))
+    # tqdm draws its bars as text where there are no widgets; a page need not say so.
+    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
     os.chdir(folder)
     partial = Path("chapter.partial.ipynb")
     # The .py is the source; the .ipynb beside it is its copy for readers.

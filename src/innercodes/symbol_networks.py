@@ -556,7 +556,8 @@ DOMAINS: dict[str, Recipe] = {
     "sst2": Recipe(10, 1.0, 128),
 }
 """Boards and tables for an MLP, sentences for an LSTM (SYM-19), with the training of chapter 02."""
-SENTENCES = ("docstrings", "sst2")
+SENTENCES = {"docstrings": (4, 10), "sst2": (10, 80)}
+"""Words that a sentence has at least, half of those it may have, and how many are learned for each that is asked."""
 
 
 @dataclass(frozen=True)
@@ -599,8 +600,9 @@ def _samples(run: Run) -> tuple[data.Data, data.Data, dict[str, Any]]:
     """What networks of the domain learn and what they are asked, on the run's device, and what they are built with."""
     generator = torch.Generator().manual_seed(run.seed)
     if run.domain in SENTENCES:
+        words, share = SENTENCES[run.domain]
         values = {
-            "dataset": run.domain, "n_players": 4, "n_samples": run.domain_samples, "train_size": 10 * run.domain_samples,
+            "dataset": run.domain, "n_players": words, "n_samples": run.domain_samples, "train_size": share * run.domain_samples,
             "mask_value": 0.0,
         }  # fmt: skip
         game = getattr(text, run.domain)(dataclasses.replace(run, values={**run.values, **values}))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
-from innercodes import language, models, sentences, text
+from innercodes import language, models, sentences, symbol_networks, text
 from innercodes.language import MASKED
 from innercodes.parameters import Run
 
@@ -103,3 +103,10 @@ def test_sst2_as_pictures_and_the_recurrent_network_that_reads_them():
     network = models.train(models.untrained("sentence_lstm", 0), inputs, labels, 2, 0.1, 0, 16)
     # Chance is 0.5; the whole recipe, with 20,000 phrases, reaches about 0.79 on phrases kept apart.
     assert models.accuracy(network, unseen, answers) > 0.58
+
+
+def test_reviews_have_symbols_too():
+    # 80 are learned for each that is asked.
+    found = symbol_networks.other_domain(run("cifar10", domain="sst2", domain_samples=150))
+    assert found.labels.shape == found.unseen_labels.shape == (150,)
+    assert found.accuracy["trained"][0] > 0.64 > found.accuracy["untrained"][0]

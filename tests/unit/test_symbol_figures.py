@@ -412,6 +412,8 @@ def test_sources_have_four_numbers_and_say_what_is_unknown():
         np.testing.assert_allclose(axes.lines[0].get_xdata(), SOURCES[name])
     spans = [bar[:, 0].tolist() for bar in symbols.collections[1].get_segments()]
     assert spans == [[0.45, 0.56], [0.35, 0.46], [0.25, 0.36]]
+    nowhere = symbol_figures.sources(SOURCES.assign(overlap=NONE))
+    assert texts(nowhere.axes[0]) == ["unknown"] * 3
 
 
 def test_stability_has_a_dot_for_each_pair():
