@@ -665,7 +665,7 @@ Markdown(
 )
 
 # %% [markdown]
-# Look for rows with a single dark cell: symbols that speak for one class. And in the picture before, look at the nearest
+# Look for rows with a single strong cell: symbols that speak for one class. And in the picture before, look at the nearest
 # class mean: it reads the same vectors without any symbols. What lies between it and the symbols is the price of one word
 # for many numbers.
 #

@@ -1,12 +1,9 @@
 """The drawings of chapter 04 show the numbers they are given, and can be published."""
 
-import json
-import warnings
-
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from drawn import check_published, check_texts, legend, line, style, ticks  # noqa: F401
 from matplotlib.colors import to_hex
 
 from innercodes import code_figures, plots
@@ -117,27 +114,6 @@ DRAWN = {
 STILL = [name for name in DRAWN if name != "explorer"]
 
 
-@pytest.fixture(autouse=True)
-def style():
-    plots.style()
-    yield
-    plt.close("all")
-
-
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
-
-
-def ticks(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def line(axes, label):
-    """The one line of a label."""
-    (found,) = (one for one in axes.lines if one.get_label() == label)
-    return found
-
-
 def band(collection, x):
     """The ends of a filled band at one x."""
     vertices = np.concatenate([path.vertices for path in collection.get_paths()])
@@ -147,41 +123,12 @@ def band(collection, x):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_figure_can_be_published_and_stays_small(name, monkeypatch):
-    shown = []
-    monkeypatch.setattr(plots, "display", lambda data, raw, metadata: shown.append(data))
-    with warnings.catch_warnings():
-        # A sign that no font has, or a layout with no room, is a warning of matplotlib.
-        warnings.simplefilter("error")
-        plots.show(DRAWN[name](), name, "A figure of codes.", "A figure.")
-    (found,) = shown
-    text = found.get("text/html") or json.dumps(found["application/vnd.plotly.v1+json"])
-    assert len(text) < 150_000
-    if "text/html" in found:
-        # Nothing but the page's ink is black or white.
-        assert "#000000" not in text and "#ffffff" not in text and plots.INK not in text
+    check_published(DRAWN[name], name, monkeypatch, 150_000)
 
 
 @pytest.mark.parametrize("name", STILL)
 def test_no_text_lies_on_other_text_or_beyond_the_border(name):
-    figure = DRAWN[name]()
-    figure.canvas.draw()
-    renderer, size = figure.canvas.get_renderer(), figure.bbox
-    boxes = []
-    for axes in figure.axes:
-        # Names of ticks beyond the axis exist, but are not drawn.
-        axis = [axes.xaxis, axes.yaxis] if axes.axison else []
-        names = [tick.label1 for one in axis for tick in one._update_ticks()]
-        boxes += [axes.title, axes.xaxis.label, axes.yaxis.label, *axes.texts, *names]
-    boxes += [text for one in figure.legends for text in one.get_texts()] + figure.texts
-    boxes = [text for text in boxes if text.get_visible() and text.get_text().strip()]
-    extents = [(text.get_text(), text.get_window_extent(renderer)) for text in boxes]
-    for text, box in extents:
-        assert box.x0 > -1 and box.y0 > -1 and box.x1 < size.x1 + 1 and box.y1 < size.y1 + 1, text
-    # The boxes of turned names overlap where the names do not.
-    upright = [one for one, text in zip(extents, boxes, strict=True) if text.get_rotation() % 90 == 0]
-    for i, (text, box) in enumerate(upright):
-        for other, beside in upright[:i]:
-            assert not box.overlaps(beside), (text, other)
+    check_texts(DRAWN[name]())
 
 
 def test_neurons_by_hand_say_their_bits():

@@ -4,11 +4,11 @@ import base64
 import io
 import json
 
-import matplotlib.pyplot as plt
 import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
+from drawn import legend, style, ticks  # noqa: F401
 from matplotlib.colors import to_hex
 from PIL import Image
 
@@ -71,21 +71,6 @@ class Maps:
 @pytest.fixture(scope="module")
 def maps():
     return Maps()
-
-
-@pytest.fixture(autouse=True)
-def style():
-    plots.style()
-    yield
-    plt.close("all")
-
-
-def ticks(axis):
-    return [label.get_text() for label in axis.get_ticklabels()]
-
-
-def legend(figure):
-    return [text.get_text() for text in figure.legends[0].get_texts()]
 
 
 def seeds(*names, low=0.5):
