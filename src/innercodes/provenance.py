@@ -20,10 +20,16 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def code_cells(chapter: str, root: Path = ROOT) -> list[str]:
-    """The code cells of a chapter's py:percent source."""
+    """The code cells of a chapter's py:percent source, without those of its section "Exercises", which make no number."""
     text = (root / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8")
-    cells = [cell.partition("\n") for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]]
-    return [code for head, _, code in cells if not head.strip().startswith("[markdown]")]
+    found, section = [], ""
+    for head, _, source in (cell.partition("\n") for cell in re.split(r"^# %%", text, flags=re.MULTILINE)[1:]):
+        if head.strip().startswith("[markdown]"):
+            headings = re.findall(r"^# ##? (.*)$", source, flags=re.MULTILINE)
+            section = headings[-1] if headings else section
+        elif section != "Exercises":
+            found.append(source)
+    return found
 
 
 def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:

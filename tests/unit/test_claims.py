@@ -304,6 +304,13 @@ def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
     text = chapter.read_text()
     chapter.write_text(text.replace("# # Sparse interactions", "# # Sparse interactions, told anew"))
     assert provenance.source_hash(CHAPTER, root) == before
+    for heading, counts in (("## Exercises", False), ("## The record", True)):
+        added = f"# %% [markdown]\n# {heading}\n\n# %%\nmine = ...\n\n"
+        with changed(
+            chapter,
+            lambda text, added=added, heading=heading: text.replace(f"# %% [markdown]\n# {heading}\n", added, 1),
+        ):
+            assert (provenance.source_hash(CHAPTER, root) != before) == counts, heading
     package = root / "src" / "innercodes"
     for name, added in (
         ("site", "\nx = 1\n"),  # not imported
