@@ -1,5 +1,6 @@
 """Recorded notebooks are stored small, and show the same pictures."""
 
+import re
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -29,11 +30,20 @@ def test_a_stored_drawing_has_the_same_elements_and_places(monkeypatch):
     trees = [ElementTree.fromstring(text[text.index("<svg") : text.index("</svg>") + 6]) for text in (before, after)]
     old, new = (list(tree.iter()) for tree in trees)
     assert [one.tag for one in old] == [one.tag for one in new] and stored(after) == after
+    names = {}
     for one, other in zip(old, new, strict=True):
-        assert one.attrib.keys() == other.attrib.keys()
-        for name, value in one.attrib.items():
+        for name in one.attrib:
+            value, kept = one.get(name), other.get(name)
             if name in ("d", "x", "y", "points"):
-                pairs = zip(value.split(), other.get(name).split(), strict=True)
+                pairs = zip(value.split(), kept.split(), strict=True)
                 assert all(a == b or abs(float(a) - float(b)) < 0.01 for a, b in pairs)
-            else:
-                assert value == other.get(name)
+            elif found := re.search(r"(?:^|url\()#([^)]+)", value):
+                # Other names for the same elements, still the figure's own.
+                called = re.search(r"#([^)]+)", kept)[1]
+                assert called.partition("-")[0] == found[1].partition("-")[0]
+                assert names.setdefault(found[1], called) == called
+            elif name != "id":
+                assert value == kept
+    assert len(set(names.values())) == len(names) > 10
+    ids = [{one.get("id"): i for i, one in enumerate(tree)} for tree in (old, new)]
+    assert all(ids[0][before] == ids[1][after] for before, after in names.items())
