@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py)
 
-.PHONY: help book test chapter record lint format notebooks readme lock serve clean
+.PHONY: help book test chapter record lint format notebooks student instructor assignments readme lock serve clean
 .DEFAULT_GOAL := help
 # As they are and through the environment: nothing in a value is read by make or the shell.
 override CHAPTER := $(value CHAPTER)
@@ -44,8 +44,18 @@ format: $(READY)  ## put code into the common style
 	$(BIN)/ruff check --fix $(CODE)
 	$(BIN)/ruff format $(CODE)
 
-notebooks: $(READY)  ## bring each .ipynb in step with its .py
+notebooks: $(READY)  ## bring exercises in step with the package, and each .ipynb with its .py
+	@$(BIN)/python workflow/exercise_cells.py
 	$(BIN)/jupytext --quiet --to ipynb --update notebooks/*.py
+
+student: $(READY)  ## the notebooks without solutions, into _build/editions/student
+	@$(BIN)/python workflow/editions.py student
+
+instructor: $(READY)  ## the notebooks with solutions filled in and teaching notes, into _build/editions/instructor
+	@$(BIN)/python workflow/editions.py instructor
+
+assignments: $(READY)  ## the exercises in the raw format of otter-grader, into _build/assignments
+	@$(BIN)/python workflow/assignments.py
 
 readme: book  ## bring the picture and the tally of README.md in step with the book
 	@$(BIN)/python workflow/readme.py

@@ -44,11 +44,11 @@
 #
 # After this chapter you can
 #
-# - pool a network's response in a region, and say what the pooling loses,
-# - turn vectors into symbols, and test whether there were clusters at all,
-# - read a class, and a doubt, from the symbols of a picture,
-# - measure what symbols mean where the truth is known,
-# - tell what symbols add to the network's own confidence.
+# - pool a network's response in a region, and say what the pooling loses (exercise 2),
+# - make a cloud without clusters, and test with it whether there were clusters at all (exercise 3),
+# - read a class, and a doubt, from the symbols of a picture (exercises 1 and 4),
+# - measure what symbols tell beyond chance, where cells go together (exercise 5),
+# - tell an attack from an error, and what symbols add to the network's own confidence (exercise 6).
 #
 # You need: what a convolution and a probability are. The [glossary](../glossary.md) has the other terms.
 
@@ -1006,72 +1006,248 @@ if universes:
 # %% [markdown]
 # ## Exercises
 #
-# **1. A map by hand** (easy, 5 minutes). Symbol 0 was seen 6 times with class A and twice with class B, symbol 1 never
-# with A and 4 times with B. A picture has the symbol 0 in three cells and 1 in one. Which class do they name, and with what
-# score? Check yours below, to two decimals.
+# Fill in a stub, replacing each `...`, and run the cell below it. The check tries your answer on fresh random input and says
+# what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
+
+# %% exercise="all" tags=["exercise-check"]
+from innercodes import exercises
+
+# %% [markdown] exercise="map_by_hand" tags=["exercise"]
+# **1. A map by hand** (warm-up, 5 minutes).
+# Symbol 0 was seen 6 times with class A and twice with class B. Symbol 1 was never seen with A, and 4 times with B. A
+# picture has symbol 0 in three cells and symbol 1 in one. Its score for a class is the mean over its cells of
+# $P(c \mid s)$. Compute the scores of A and of B, to two decimals.
 #
 # ```{dropdown} Hint
-# First the rows: $P(A \mid 0) = 6/8$.
-# ```
-#
-# ```{dropdown} Solution
-# A: $(3 \cdot 0.75 + 0) / 4 \approx 0.56$, B: $(3 \cdot 0.25 + 1) / 4 \approx 0.44$. It is A.
+# First the rows of the map. Symbol 0 was seen 8 times in all. Which share of these with A?
 # ```
 
-# %%
-yours = 0.0  # the score of the class that is named
-cells_seen = torch.tensor([[0] * 6 + [0] * 2 + [1] * 4]).T
-small_map = symbols.correlation_map(
-    cells_seen, torch.tensor([0] * 6 + [1] * 6), 2, 2
-)
-truth = float(symbols.class_scores(torch.tensor([[0, 0, 0, 1]]), small_map).max())
-"right" if abs(yours - truth) < 0.006 else "not yet: what does each cell say?"
+# %% exercise="map_by_hand" tags=["exercise-stub"]
+mine = [..., ...]  # A, B
 
-# %% [markdown]
-# **2. Clusters in noise** (easy, 10 minutes). How many clusters does X-means find in one Gaussian cloud of 1000 points in
-# three dimensions? And after UMAP? Guess both, then run the cell.
+# %% exercise="map_by_hand" tags=["exercise-check"]
+exercises.check_map_by_hand(mine)
+
+# %% [markdown] exercise="map_by_hand" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# The rows are $(6/8, 2/8)$ and $(0, 1)$. For A, $(3 \cdot 0.75 + 0) / 4 \approx 0.56$; for B,
+# $(3 \cdot 0.25 + 1) / 4 \approx 0.44$. They name A, and not by much: one cell in four knows better.
 #
-# ```{dropdown} Hint
-# UMAP keeps neighbours, not distances. Where a cloud is a little thinner it may tear.
+# ```python
+# mine = [0.56, 0.44]
+# ```
+# ````
+
+# %% [markdown] exercise="pool_cells" tags=["exercise"]
+# **2. Nine vectors from a response** (easy, 15 minutes).
+# Write `pool_cells(response)`. `response` is what a layer says about a region, already cut out: channels × rows ×
+# columns, rows and columns multiples of 3. Cut it into 3 × 3 cells and take the largest number of each channel in
+# each cell. Return a row per cell, row by row, and a column per channel.
+#
+# ```{dropdown} Hint 1
+# `torch.nn.functional.adaptive_max_pool2d` cuts into cells by itself. Or use `view` with five dimensions.
 # ```
 #
-# ```{dropdown} Solution
-# In the cloud itself one, or very few. After UMAP more: the embedding is no Gaussian any more. So a number of clusters says
-# nothing without a surrogate.
+# ```{dropdown} Hint 2
+# Then there are channels first and cells after. `reshape(9, -1)` would mix them up.
 # ```
 
-# %%
-from innercodes import codebook
 
-cloud = torch.randn(1000, 20, generator=torch.Generator().manual_seed(seed))
-plain = len(xmeans.fit(cloud[:, :3], seed).centers)
-plain, len(xmeans.fit(codebook.embed(cloud, seed), seed).centers)
+# %% exercise="pool_cells" tags=["exercise-stub"]
+def pool_cells(response):
+    """The nine vectors of a region: float (C, 3a, 3b) to float (9, C)."""
+    ...
 
-# %% [markdown]
-# **3. Which reading?** (medium, 15 minutes, one run). Predict: what happens to the accuracy from symbols with
-# `joined = True`, one symbol for all nine cells?
+
+# %% exercise="pool_cells" tags=["exercise-check"]
+exercises.check_pool_cells(pool_cells)
+
+# %% [markdown] exercise="pool_cells" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# What is lost is the place within a cell: any shuffling of a cell's pixels gives the same vector. And all but the
+# largest number of each channel. Nine cells keep a rough layout of the object.
 #
-# ```{dropdown} Hint
-# How many fitted vectors are left, and how many numbers does each have?
+# ```python
+# def pool_cells(response):
+#     """The nine vectors of a region: float (C, 3a, 3b) to float (9, C)."""
+#     return torch.nn.functional.adaptive_max_pool2d(response, 3).flatten(1).T
+# ```
+# ````
+
+# %% [markdown] exercise="surrogate" tags=["exercise"]
+# **3. A cloud without clusters** (medium, 25 minutes).
+# Are there clusters at all? One needs something to compare with: a cloud that has none and is otherwise alike. Write
+# `surrogate(vectors)`: as many new points as there are vectors, drawn from the Gaussian with the same mean and the
+# same covariance.
+#
+# Then look: `xmeans.fit(surrogate(x).float(), 0).centers` for some vectors `x` of yours. How many clusters are found
+# where there are none?
+#
+# ```{dropdown} Hint 1
+# Begin with white noise, `torch.randn_like(vectors)`, whose covariance is the identity.
 # ```
 #
-# ```{dropdown} Solution
-# Compare with the picture of the readings, which has this choice. There are nine times fewer vectors, each nine times as
-# long, and one symbol must say alone what nine could say together. Where things are in the box then counts too.
+# ```{dropdown} Hint 2
+# If $C = L L^T$, then white noise times $L^T$ has the covariance $C$. `torch.linalg.cholesky` finds such an $L$.
+# ```
+
+
+# %% exercise="surrogate" tags=["exercise-stub"]
+def surrogate(vectors):
+    """Points of a Gaussian like the vectors: float (N, D) to float (N, D)."""
+    ...
+
+
+# %% exercise="surrogate" tags=["exercise-check"]
+exercises.check_surrogate(surrogate)
+
+# %% [markdown] exercise="surrogate" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# X-means finds clusters in such clouds too, above all after UMAP, which tears a cloud where it is a little thinner.
+# So a number of clusters proves nothing. What counts is how much better the real vectors come apart.
+#
+# ```python
+# def surrogate(vectors):
+#     """Points of a Gaussian like the vectors: float (N, D) to float (N, D)."""
+#     root = torch.linalg.cholesky(torch.cov(vectors.T))
+#     return vectors.mean(0) + torch.randn_like(vectors) @ root.T
+# ```
+# ````
+
+# %% [markdown] exercise="symbol_score" tags=["exercise"]
+# **4. A doubt in one number** (medium, 20 minutes).
+# Write `symbol_score(read, said, counts)`: the expected symbol score, the mean over a picture's cells of
+# $P(s_j \mid \hat y)$. `read` has a row of nine symbols per picture, `said` is the class $\hat y$ that the network says,
+# and `counts` has the map as it was counted, a row per symbol and a column per class. Every class was seen.
+#
+# ```{dropdown} Hint 1
+# How likely is a symbol *for a class*? Then each column of the map must add up to 1.
 # ```
 #
-# **4. A better doubt** (hard, 30 minutes). Find a score that tells attacked pictures from clean *errors*, not only from
-# clean right answers.
+# ```{dropdown} Hint 2
+# `table[read, said[:, None]]` picks, for each cell of each picture, the row of its symbol and the column of its class.
+# ```
+
+
+# %% exercise="symbol_score" tags=["exercise-stub"]
+def symbol_score(read, said, counts):
+    """The score of each picture: int (N, 9), int (N,), int (K, C) to float (N,)."""
+    ...
+
+
+# %% exercise="symbol_score" tags=["exercise-check"]
+exercises.check_symbol_score(symbol_score)
+
+# %% [markdown] exercise="symbol_score" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# To name a class one asks which classes go with a symbol. To doubt one, one asks which symbols go with a class. The
+# counts are the same, divided by other sums. The score also falls when the network errs, for any reason: that is
+# the trap of this chapter.
 #
-# ```{dropdown} Hint
-# A clean error looks like another class throughout the network. When does an attacked picture begin to look so?
+# ```python
+# def symbol_score(read, said, counts):
+#     """The score of each picture: int (N, 9), int (N,), int (K, C) to float (N,)."""
+#     likely = counts / counts.sum(0)
+#     return likely[read, said[:, None]].mean(1)
+# ```
+# ````
+
+# %% [markdown] exercise="chance_level" tags=["exercise"]
+# **5. What chance tells** (hard, 40 minutes).
+# Symbols seem to tell about classes even where they know nothing: with few pictures some of it is luck. Write
+# `chance_level(read, labels)`: the mutual information, in bits, of a cell's symbol and its picture's class, when classes
+# are exchanged between pictures at random; its mean over at least 100 exchanges. `read` has a row of nine symbols per
+# picture.
+#
+# $I = \sum_{s, c} p(s, c) \log_2 \frac{p(s, c)}{p(s)\, p(c)}$, over the table of all cells. Be careful about what you
+# exchange: the nine cells of a picture are much alike.
+#
+# ```{dropdown} Hint 1
+# Write a function for the information first. Call it with `labels[torch.randperm(len(labels))]`.
 # ```
 #
-# ```{dropdown} Solution
-# There is no fixed answer. One way: let each stage name a class by its symbols (`survey.named`, `attacks.own`), and look for
-# pictures whose early stages agree with each other and not with the last one. Test it on the attack that raises the score
-# too.
+# ```{dropdown} Hint 2
+# A table of counts: `torch.bincount(read.flatten() * classes + repeated)`, with each label repeated for its nine cells. Pairs that were never seen add nothing.
 # ```
+
+
+# %% exercise="chance_level" tags=["exercise-stub"]
+def chance_level(read, labels):
+    """Mean information of exchanged classes, in bits: int (N, 9), int (N,) to a number."""
+    ...
+
+
+# %% exercise="chance_level" tags=["exercise-check"]
+exercises.check_chance_level(chance_level)
+
+# %% [markdown] exercise="chance_level" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# If one exchanges the classes of single cells, the nine cells of a picture no longer agree by chance. The chance level
+# comes out several times too low, and symbols without any meaning look as if they had one.
+#
+# ```python
+# def information(read, labels):
+#     classes, count = int(labels.max()) + 1, int(read.max()) + 1
+#     pairs = read * classes + labels[:, None]
+#     table = torch.bincount(pairs.flatten(), minlength=count * classes).view(count, classes)
+#     shares = table / table.sum()
+#     apart = shares.sum(1, keepdim=True) * shares.sum(0)
+#     return (shares * (shares / apart).log2()).nansum()
+#
+#
+# def chance_level(read, labels):
+#     """Mean information of exchanged classes, in bits: int (N, 9), int (N,) to a number."""
+#     every = [information(read, labels[torch.randperm(len(labels))]) for _ in range(200)]
+#     return torch.stack(every).mean()
+# ```
+# ````
+
+# %% [markdown] exercise="attack_or_error" tags=["exercise"]
+# **6. Attacked, or just wrong?** (open, 90 minutes).
+# The symbol score is low for attacked pictures. But it is low for the network's own errors as well. Find a score that
+# tells the two apart. Write `attack_or_error(named)`: `named` has a row per picture and a column per stage, the class
+# that the symbols of the stage name, the last stage last. The network errs on all of them. Attacked pictures must
+# get the larger number.
+#
+# The check makes fresh pictures of a simple world: 16 classes, 8 stages. The early stages of an error name this and that.
+# The early stages of an attacked picture mostly name its true class, which you do not know. Your number must put an
+# attacked picture above an error in 90 of 100 pairs (AUROC 0.9).
+#
+# Then it is research. Ask your number in this chapter: `survey` and `attacks` hold the symbols of every stage. Does it
+# still work, and also for the attack that raises the symbol score?
+#
+# ```{dropdown} Hint 1
+# Both kinds contradict the last stage. In which of them do the early stages contradict each other?
+# ```
+#
+# ```{dropdown} Hint 2
+# Compare every early stage with every other, and with the last.
+# ```
+
+
+# %% exercise="attack_or_error" tags=["exercise-stub"]
+def attack_or_error(named):
+    """A number that is larger for attacked pictures: int (N, stages) to float (N,)."""
+    ...
+
+
+# %% exercise="attack_or_error" tags=["exercise-check"]
+exercises.check_attack_or_error(attack_or_error)
+
+# %% [markdown] exercise="attack_or_error" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Early stages that agree with each other and not with the end were turned away late. In the made world this works
+# because it was made so. In a network an error may be turned away late as well, and an attacker who knows the score can
+# attack it too.
+#
+# ```python
+# def attack_or_error(named):
+#     """A number that is larger for attacked pictures: int (N, stages) to float (N,)."""
+#     early, last = named[:, :-1], named[:, -1:]
+#     alike = (early[:, :, None] == early[:, None, :]).double().mean((1, 2))
+#     return alike - (early == last).double().mean(1)
+# ```
+# ````
 
 # %% [markdown]
 # ## The record

@@ -32,11 +32,12 @@
 #
 # After this chapter you can
 #
-# - compute the eight interactions of three players by hand,
-# - explain why interactions always add up to the masked outputs, for any network,
-# - tell which zeros come from the network and which from the way its inputs are masked,
-# - split a network's outputs into ANDs and ORs, and say what such a split proves and what not,
-# - state the three conditions of the proof, and check them on a network.
+# - compute the eight interactions of three players by hand (exercise 1),
+# - write down the interactions of any function, and see that they add up to its outputs (exercise 2),
+# - tell which zeros come from the network and which from the way its inputs are masked (exercise 4),
+# - write an OR with ANDs, and say what a split into both proves and what not (exercise 3),
+# - state the three conditions of the proof, and compute the exponent of the third (exercise 5),
+# - look for a shorter list than the strongest interactions (exercise 6).
 #
 # You need: what a logit is, and a little PyTorch. The [glossary](../glossary.md) has the other terms.
 #
@@ -436,7 +437,7 @@ plots.show(
 
 # %% [markdown]
 # Most of this sparsity is in the boards, not in the networks. A blank square looks the same masked or not, so every
-# interaction with it is 0 (exercise 2). On average fewer than a third of the interactions can differ from 0. Of those,
+# interaction with it is 0 (exercise 4). On average fewer than a third of the interactions can differ from 0. Of those,
 # three in four are salient in the trained network, and a little more in its twins.
 #
 # The trained curve falls faster at first, but its tail is as long. And the shuffled outputs are no fair baseline here:
@@ -1122,79 +1123,270 @@ for claim, reason in endpoints.OUT_OF_REACH.items():
 # tell trained from untrained, and a threshold alone may not either. So every effect here is judged beside a twin.
 #
 # **The mask value.** For tic-tac-toe a masked square becomes a blank square, which is a real state of the board. The
-# network can not tell "hidden" from "empty". Exercise 3 shows how much hangs on this.
+# network can not tell "hidden" from "empty". Exercise 4 asks which zeros a mask value forces.
 
 # %% [markdown]
 # ## Exercises
 #
-# **1. By hand** (easy, 5 minutes). Two players: $v(\varnothing) = 1$, $v(\{1\}) = 3$, $v(\{2\}) = 2$, $v(\{1, 2\}) = 7$.
-# Compute all four interactions and check them with the cell below.
+# Fill in a stub, replacing each `...`, and run the cell below it. The check tries your answer on fresh random input and says
+# what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
+
+# %% exercise="all" tags=["exercise-check"]
+from innercodes import exercises
+
+# %% [markdown] exercise="dividends_by_hand" tags=["exercise"]
+# **1. Eight interactions by hand** (warm-up, 10 minutes).
+# Three players, eight outputs: $v(\varnothing) = 4$, $v(A) = 9$, $v(B) = 6$, $v(A, B) = 17$, $v(C) = 1$,
+# $v(A, C) = 14$, $v(B, C) = 3$, $v(A, B, C) = 13$. Compute all eight interactions with pen and paper. Keep this
+# order: empty, A, B, AB, C, AC, BC, ABC.
 #
-# ```{dropdown} Hint
-# Start at the empty group: $I(\varnothing) = v(\varnothing)$. Each larger group is its output minus the interactions
-# of all its parts.
+# ```{dropdown} Hint 1
+# Begin with the empty group: its interaction is its output. Then one player, then two, then three.
 # ```
 #
-# ```{dropdown} Solution
-# $I(\varnothing) = 1$, $I(\{1\}) = 2$, $I(\{2\}) = 1$, $I(\{1, 2\}) = 7 - 1 - 2 - 1 = 3$.
+# ```{dropdown} Hint 2
+# An interaction is the output of the group minus the *interactions* of all its smaller parts. A group of three
+# has seven of them.
 # ```
 
-# %%
-yours = torch.tensor([0.0, 0.0, 0.0, 0.0])  # I(∅), I({1}), I({2}), I({1, 2})
-right = torch.equal(
-    interactions.reconstruct(yours), torch.tensor([1.0, 3.0, 2.0, 7.0])
-)
-"right" if right else "not yet: added up, your interactions do not give 1, 3, 2, 7"
+# %% exercise="dividends_by_hand" tags=["exercise-stub"]
+mine = [..., ..., ..., ..., ..., ..., ..., ...]  # empty, A, B, AB, C, AC, BC, ABC
 
-# %% [markdown]
-# **2. A dummy player** (medium, 10 minutes). A player who never changes the output is called a dummy; a blank square with
-# mask value 0 is one. Show that every interaction that holds a dummy is 0. The cell checks it on a game of two players.
+# %% exercise="dividends_by_hand" tags=["exercise-check"]
+exercises.check_dividends_by_hand(mine)
+
+# %% [markdown] exercise="dividends_by_hand" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# For example $I(A) = 9 - 4 = 5$ and $I(A, B) = 17 - 4 - 5 - 2 = 6$. B and C do not interact. For all three,
+# $13 - (4 + 5 + 2 + 6 - 3 + 8 + 0) = -9$.
 #
-# ```{dropdown} Hint
-# In {eq}`eq-harsanyi`, pair each $T$ without the dummy with the same $T$ plus the dummy.
+# ```python
+# mine = [4, 5, 2, 6, -3, 8, 0, -9]
+# ```
+# ````
+
+# %% [markdown] exercise="dividends" tags=["exercise"]
+# **2. Interactions of any game** (easy, 20 minutes).
+# Write `dividends(outputs)` from {eq}`eq-harsanyi`. It takes the $2^n$ outputs of a game, a float tensor in
+# binary order: bit $i$ of the index says whether player $i$ is there. It gives the $2^n$ interactions. Any $n$
+# from 1. It need not be fast.
+#
+# ```{dropdown} Hint 1
+# Two loops over the indices. Index `t` is a part of index `s` when `t & s == t`.
 # ```
 #
-# ```{dropdown} Solution
-# The two members of a pair have the same output and opposite signs, so each pair cancels. In the cell player 1 is the
-# dummy: $v(\varnothing) = v(\{1\})$ and $v(\{2\}) = v(\{1, 2\})$.
-# ```
-
-# %%
-interactions.harsanyi(torch.tensor([1.0, 1.0, 4.0, 4.0]))
-
-# %% [markdown]
-# **3. Another mask value** (medium, 15 minutes, one run). Predict: what happens to the shares in the table of salient
-# interactions when a masked square holds 0.5 instead of 0? Then set `mask_value = 0.5` at the top and run the chapter.
-#
-# ```{dropdown} Hint
-# Which interactions were 0 because of blank squares? Are those squares still dummies?
-# ```
-#
-# ```{dropdown} Solution
-# No square is a dummy any more, so nearly all interactions differ from 0. In our run with one seed the trained network
-# then had 0.30 of its interactions salient, and the untrained one 0.75. With this mask value training *does* make the
-# network sparser.
+# ```{dropdown} Hint 2
+# `int.bit_count` counts the members of an index. How many members of `s` are missing in `t`?
 # ```
 
-# %% [markdown]
-# **4. An OR by hand** (medium, 10 minutes). Two players, and the output is 1 as soon as one of them is there. Write it with
-# AND interactions, then as one OR. Check your ANDs below.
+
+# %% exercise="dividends" tags=["exercise-stub"]
+def dividends(outputs):
+    """All interactions of a game: float (2^n,) to float (2^n,)."""
+    ...
+
+
+# %% exercise="dividends" tags=["exercise-check"]
+exercises.check_dividends(dividends)
+
+# %% [markdown] exercise="dividends" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# The sum runs over all parts of `s`. Its sign turns with every missing member. This takes $4^n$ steps; the
+# book's `interactions.harsanyi` goes player by player and needs $n 2^{n-1}$ subtractions.
 #
-# ```{dropdown} Hint
-# Each player alone already brings the whole 1. What must the pair do so that both together do not bring 2?
+# ```python
+# def dividends(outputs):
+#     """All interactions of a game: float (2^n,) to float (2^n,)."""
+#     result = torch.zeros_like(outputs)
+#     for s in range(len(outputs)):
+#         for t in range(len(outputs)):
+#             if t & s == t:
+#                 missing = s.bit_count() - t.bit_count()
+#                 result[s] += (-1) ** missing * outputs[t]
+#     return result
+# ```
+# ````
+
+# %% [markdown] exercise="or_as_ands" tags=["exercise"]
+# **3. An OR, written with ANDs** (medium, 15 minutes).
+# An output is 1 as soon as one of the players in `members` is there, else 0. The other players do nothing. Write
+# `or_as_ands(members, n)`: all $2^n$ interactions (ANDs) of this output, in binary order. `members` is a list of
+# player numbers from 0.
+#
+# ```{dropdown} Hint 1
+# Two members first. Each alone brings 1. What must the pair bring, so that both together do not bring 2?
 # ```
 #
-# ```{dropdown} Solution
-# $I(\{1\}) = I(\{2\}) = 1$ and $I(\{1, 2\}) = -1$; as an OR it is one term, $I_\text{or}(\{1, 2\}) = 1$. With ten players
-# the ANDs become 1023 terms of size 1 with both signs.
+# ```{dropdown} Hint 2
+# Then three. Look for a rule: how large is an interaction, and what decides its sign?
 # ```
 
-# %%
-ands = torch.tensor([0.0, 0.0, 0.0, 0.0])  # I(∅), I({1}), I({2}), I({1, 2})
-right = torch.equal(
-    interactions.reconstruct(ands), torch.tensor([0.0, 1.0, 1.0, 1.0])
-)
-"right" if right else "not yet: added up, your interactions do not give 0, 1, 1, 1"
+
+# %% exercise="or_as_ands" tags=["exercise-stub"]
+def or_as_ands(members, n):
+    """Interactions of "one of the members is there": list of int, int to float (2^n,)."""
+    ...
+
+
+# %% exercise="or_as_ands" tags=["exercise-check"]
+exercises.check_or_as_ands(or_as_ands)
+
+# %% [markdown] exercise="or_as_ands" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# $I(S) = (-1)^{|S| + 1}$ for every non-empty group of members, else 0. It is counting with inclusion and
+# exclusion. One OR of ten players costs $2^{10} - 1 = 1023$ ANDs, all of the same size.
+#
+# ```python
+# def or_as_ands(members, n):
+#     """Interactions of "one of the members is there": list of int, int to float (2^n,)."""
+#     mask = sum(2**i for i in members)
+#     result = torch.zeros(2**n)
+#     for s in range(1, 2**n):
+#         if s & mask == s:
+#             result[s] = 1 if s.bit_count() % 2 else -1
+#     return result
+# ```
+# ````
+
+# %% [markdown] exercise="forced_zeros" tags=["exercise"]
+# **4. Zeros that masking makes** (medium, 20 minutes).
+# The players are the numbers of an input `x`. A masked one is replaced by `mask_value`. Some interactions are then
+# 0 *whatever* the network computes. Write `forced_zeros(x, mask_value)`: true for these, in binary order. It knows
+# the input and the mask value, and no network.
+#
+# ```{dropdown} Hint 1
+# Which players change nothing when they are masked?
+# ```
+#
+# ```{dropdown} Hint 2
+# Pair each group without such a player with the same group plus this player. What happens in {eq}`eq-harsanyi`?
+# ```
+
+
+# %% exercise="forced_zeros" tags=["exercise-stub"]
+def forced_zeros(x, mask_value):
+    """Which interactions are 0 for every network: float (n,), float to bool (2^n,)."""
+    ...
+
+
+# %% exercise="forced_zeros" tags=["exercise-check"]
+exercises.check_forced_zeros(forced_zeros)
+
+# %% [markdown] exercise="forced_zeros" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# A player whose input already equals the mask value is a dummy. In {eq}`eq-harsanyi` the parts with and without it
+# come in pairs of equal outputs and opposite signs, so every group with a dummy has interaction 0. The empty
+# group holds no dummy. Count these zeros before you call a network sparse.
+#
+# ```python
+# def forced_zeros(x, mask_value):
+#     """Which interactions are 0 for every network: float (n,), float to bool (2^n,)."""
+#     dummies = [i for i, value in enumerate(x) if value == mask_value]
+#     return torch.tensor([any(s >> i & 1 for i in dummies) for s in range(2 ** len(x))])
+# ```
+# ````
+
+# %% [markdown] exercise="exponent" tags=["exercise"]
+# **5. How fast do outputs grow?** (hard, 30 minutes).
+# The proof needs an exponent $p$. Let $\bar u^{(m)}$ be the mean of $v(S) - v(\varnothing)$ over all groups of $m$
+# players. Then $p$ is the smallest number with $\bar u^{(m)} \le m^p\, \bar u^{(1)}$ for all $m \ge 1$. Write
+# `exponent(outputs)` for $2^n$ outputs in binary order. You may trust that the means rise, that
+# $\bar u^{(1)} > 0$, and that $n \ge 2$.
+#
+# ```{dropdown} Hint 1
+# Compute the $n$ means first. The order of a group is the number of ones in its index.
+# ```
+#
+# ```{dropdown} Hint 2
+# For one $m$, solve $\bar u^{(m)} = m^p\, \bar u^{(1)}$ for $p$. Which of these keeps the bound for *all* $m$?
+# ```
+
+
+# %% exercise="exponent" tags=["exercise-stub"]
+def exponent(outputs):
+    """The smallest p that keeps the bound at every order: float (2^n,) to a number."""
+    ...
+
+
+# %% exercise="exponent" tags=["exercise-check"]
+exercises.check_exponent(exponent)
+
+# %% [markdown] exercise="exponent" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# $p = \max_{m \ge 2} \log_m (\bar u^{(m)} / \bar u^{(1)})$. At $m = 1$ the bound always holds. The order that
+# decides need not be the last one.
+#
+# ```python
+# import math
+#
+#
+# def exponent(outputs):
+#     """The smallest p that keeps the bound at every order: float (2^n,) to a number."""
+#     n = len(outputs).bit_length() - 1
+#     order = torch.tensor([s.bit_count() for s in range(2**n)])
+#     means = [float((outputs[order == m] - outputs[0]).mean()) for m in range(n + 1)]
+#     return max(math.log(means[m] / means[1]) / math.log(m) for m in range(2, n + 1))
+# ```
+# ````
+
+# %% [markdown] exercise="short_list" tags=["exercise"]
+# **6. A shorter list** (open, 90 minutes).
+# Keep the strongest interactions, drop the rest: on the boards of this chapter that explains nothing, because large
+# terms cancel each other. Is there a better list? Write `short_list(outputs, terms)`: all $2^n$ interactions in
+# binary order, with at most `terms` of them not 0, the empty group not counted. Choose groups *and* values so that
+# the outputs rebuilt from them are close to `outputs`.
+#
+# The check makes fresh games of three ORs, two ANDs and some noise. You must beat the strongest
+# interactions, even when these get the best values (least squares), by 0.05 of $R^2$.
+#
+# Then it is research. Run yours on boards of this chapter, such as `v["trained"][0, 0]` (first seed, first board), and
+# on the same boards of `v["untrained"]` and `v["memorising"]`. Who has the shortest list? Nobody has told you.
+#
+# ```{dropdown} Hint 1
+# For a group $T$, what does its interaction add to each output? A column of 0 and 1, one entry per mask. Now it is a linear model with $2^n$ features.
+# ```
+#
+# ```{dropdown} Hint 2
+# Build the list step by step. Which column fits best what is still unexplained? Fit all chosen ones again after every step.
+# ```
+
+
+# %% exercise="short_list" tags=["exercise-stub"]
+def short_list(outputs, terms):
+    """At most `terms` interactions that rebuild the outputs: float (2^n,), int to float (2^n,)."""
+    ...
+
+
+# %% exercise="short_list" tags=["exercise-check"]
+exercises.check_short_list(short_list)
+
+# %% [markdown] exercise="short_list" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# This is orthogonal matching pursuit. It reaches an $R^2$ of about 0.8, where refitting the strongest reaches 0.3 to
+# 0.6. Lasso, or exchanging groups one by one, may do better. A short list imitates the outputs; it does not
+# say that the network computes so.
+#
+# ```python
+# def short_list(outputs, terms):
+#     """At most `terms` interactions that rebuild the outputs: float (2^n,), int to float (2^n,)."""
+#     groups = torch.arange(len(outputs))
+#     columns = ((groups[:, None] & groups) == groups).to(outputs)  # is group T (column) inside mask S (row)?
+#     centred = columns - columns.mean(0)
+#     lengths = centred.norm(dim=0).clamp(min=1e-9)
+#     chosen = [0]
+#     while True:
+#         values = torch.linalg.lstsq(columns[:, chosen], outputs[:, None]).solution[:, 0]
+#         if len(chosen) > terms:
+#             break
+#         left = outputs - columns[:, chosen] @ values
+#         gain = (left @ centred).abs() / lengths
+#         gain[chosen] = 0
+#         chosen.append(int(gain.argmax()))
+#     result = torch.zeros_like(outputs)
+#     result[chosen] = values
+#     return result
+# ```
+# ````
 
 # %% [markdown]
 # ## The record

@@ -36,11 +36,13 @@
 #
 # After this chapter you can
 #
-# - turn the response of a layer into a short code, and say what is lost,
-# - train a self-organising map on a torus, and explain what its neighbourhoods do,
-# - measure how compact a class is on a map, and against what,
-# - tell what depth does to a code from what training does to it,
-# - attack a network, and follow the attack through its layers.
+# - measure distances on a torus (exercises 1 and 2),
+# - count the effective dimensions of codes (exercise 3),
+# - write a step of a self-organising map, and explain what its neighbourhoods do (exercise 4),
+# - measure how compact a class is on a map, and against what (exercise 5),
+# - turn the response of a layer into a short code, and say what is lost (exercise 6).
+#
+# You will see how to tell what depth does to a code from what training does to it, and follow an attack through the layers.
 #
 # You need: what a convolution is, and a little PyTorch. The [glossary](../glossary.md) has the other terms.
 #
@@ -951,70 +953,255 @@ plots.show(
 # %% [markdown]
 # ## Exercises
 #
-# **1. A torus by hand** (easy, 5 minutes). On a 20 × 20 torus, how far is (0, 0) from (19, 18)? What is the largest
-# distance there is? Check yours below, with two decimals.
+# Fill in a stub, replacing each `...`, and run the cell below it. The check tries your answer on fresh random input and says
+# what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
+
+# %% exercise="all" tags=["exercise-check"]
+from innercodes import exercises
+
+# %% [markdown] exercise="torus_by_hand" tags=["exercise"]
+# **1. A torus by hand** (warm-up, 5 minutes).
+# A map of 20 × 20 units has no border: beyond row 19 comes row 0 again, and so with columns. Which way is the
+# shortest from (2, 3) to (18, 17)? Give steps down and steps to the right; up and left are negative. And which
+# place is farthest of all from (2, 3)? Rows come first.
 #
-# ```{dropdown} Hint
-# Go the short way round in each direction.
+# ```{dropdown} Hint 1
+# Draw a ring of 20 places. Both directions of the map are such a ring. Go the shorter way round in each.
 # ```
 #
-# ```{dropdown} Solution
-# One step up and two to the left: $\sqrt{1 + 4} = \sqrt 5 \approx 2.24$. The farthest point is 10 away in both
-# directions: $\sqrt{200} \approx 14.14$.
+# ```{dropdown} Hint 2
+# On a ring, how far is the opposite place?
 # ```
 
-# %%
-yours = torch.tensor([0.0, 0.0])  # the two distances
-ends = torch.tensor([[19, 18], [10, 10]])
-truth = telescope.torus_distance(torch.zeros(2), ends, 20)
-right = torch.allclose(yours.double(), truth, atol=0.01)
-"right" if right else "not yet: which way round is shorter?"
+# %% exercise="torus_by_hand" tags=["exercise-stub"]
+# The way: down, right. The farthest place: row, column.
+mine = [[..., ...], [..., ...]]
 
-# %% [markdown]
-# **2. A chance spread** (easy, 10 minutes). Throw 500 best units at random on a 20 × 20 map. What is their spread about
-# their centre? Guess first, then run the cell. Our trained classes spread over about 4 units at CL1 and 1.5 at CL3.
+# %% exercise="torus_by_hand" tags=["exercise-check"]
+exercises.check_torus_by_hand(mine)
+
+# %% [markdown] exercise="torus_by_hand" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Four up, across the border (2 to 18), and six to the left, across the other one (3 to 17): a distance of
+# $\sqrt{16 + 36} \approx 7.2$. The farthest place is ten away in both directions, at
+# $\sqrt{200} \approx 14.1$.
 #
-# ```{dropdown} Hint
-# The mean distance of two random units is 7.7. Can a centre lie much nearer?
+# ```python
+# mine = [[-4, -6], [12, 13]]
+# ```
+# ````
+
+# %% [markdown] exercise="torus_distance" tags=["exercise"]
+# **2. Distance on a torus** (easy, 15 minutes).
+# Write `torus_distance(a, b, grid)`. `a` and `b` hold `N` places (row, column) each; `grid` is the number of rows
+# and of columns, which may differ. The result has the distance of each pair: the straight line, by the shorter way
+# round in both directions.
+#
+# ```{dropdown} Hint 1
+# How many steps are it in one direction without a border? And the other way round?
 # ```
 #
-# ```{dropdown} Solution
-# Between 7.4 and 7.8, the distance of two random units: on a torus, random points have no middle.
+# ```{dropdown} Hint 2
+# Take the smaller of both, for rows and columns on their own. Then Pythagoras.
 # ```
 
-# %%
-generator = torch.Generator().manual_seed(seed)
-thrown = torch.randint(400, (500, 1), generator=generator)
-one_class = torch.zeros(500, dtype=torch.int64)
-somewhere = telescope.class_centers(thrown, one_class, 20, 1)
-float(telescope.class_spread(thrown, one_class, somewhere, 20)[0])
 
-# %% [markdown]
-# **3. The coding decides** (medium, 15 minutes, one run). Predict: what happens to $q$ at CL1 when each number of a
-# code is scaled to mean 0 and deviation 1? Then set `coding = "z-scored"` and run the chapter again.
+# %% exercise="torus_distance" tags=["exercise-stub"]
+def torus_distance(a, b, grid):
+    """Distances on a torus: float (N, 2), float (N, 2), two ints to float (N,)."""
+    ...
+
+
+# %% exercise="torus_distance" tags=["exercise-check"]
+exercises.check_torus_distance(torus_distance)
+
+# %% [markdown] exercise="torus_distance" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Each direction is a ring: from $i$ to $j$ there are $|i - j|$ steps one way and side $- |i - j|$ the other. No
+# distance is larger than $\tfrac12 \sqrt{m^2 + n^2}$.
 #
-# ```{dropdown} Hint
-# When every number has mean 0 over the pictures, two unrelated codes have a cosine near 0. What is the distance then?
+# ```python
+# def torus_distance(a, b, grid):
+#     """Distances on a torus: float (N, 2), float (N, 2), two ints to float (N,)."""
+#     steps = (a - b).abs()
+#     steps = torch.minimum(steps, torch.tensor(grid) - steps)
+#     return steps.square().sum(-1).sqrt()
+# ```
+# ````
+
+# %% [markdown] exercise="participation_ratio" tags=["exercise"]
+# **3. How many dimensions?** (medium, 20 minutes).
+# Write `participation_ratio(codes)`, the effective number of dimensions
+# $\left(\sum \lambda\right)^2 / \sum \lambda^2$, where $\lambda$ are the variances of the codes along their
+# principal axes. `codes` has a row per picture.
+#
+# ```{dropdown} Hint 1
+# `torch.linalg.svdvals` or `torch.linalg.eigvalsh` finds the variances. Of which matrix?
 # ```
 #
-# ```{dropdown} Solution
-# Unit distances become about 1 in every stage, by construction: unrelated codes are orthogonal. Only the loss still
-# tells stages apart. That is why the distance is divided by the loss, and why the table of codings has a row for it.
-# With this coding $q$ at CL1 rises, and grows less with depth.
+# ```{dropdown} Hint 2
+# You need no eigenvalue at all: their sum is the trace of the covariance. What is the sum of their squares?
+# ```
+
+
+# %% exercise="participation_ratio" tags=["exercise-stub"]
+def participation_ratio(codes):
+    """Effective number of dimensions: float (N, D) to a number."""
+    ...
+
+
+# %% exercise="participation_ratio" tags=["exercise-check"]
+exercises.check_participation_ratio(participation_ratio)
+
+# %% [markdown] exercise="participation_ratio" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Singular values of the centred codes, squared, are the variances times $N - 1$; that factor cancels. Without any
+# eigenvalue: the trace of the covariance, squared, over the sum of its squared entries.
+#
+# ```python
+# def participation_ratio(codes):
+#     """Effective number of dimensions: float (N, D) to a number."""
+#     variances = torch.linalg.svdvals(codes - codes.mean(0)) ** 2
+#     return variances.sum() ** 2 / (variances**2).sum()
+# ```
+# ````
+
+# %% [markdown] exercise="som_step" tags=["exercise"]
+# **4. One step of a map** (medium, 30 minutes).
+# Write one step of {eq}`eq-som` for a single input: `som_step(weights, x, grid, rate, sigma)`. Unit $u$ has the
+# weights `weights[u]` and sits at row `u // n`, column `u % n` of an $m \times n$ torus, `grid` $= (m, n)$. The
+# winner has the smallest cosine distance. Give the new weights of all units.
+#
+# ```{dropdown} Hint 1
+# Four parts: the winner; the place of every unit; its distance to the winner on the torus; the step.
 # ```
 #
-# **4. A smaller attack** (medium, 15 minutes, one run). Halve `attack_size`. Which of TEL-11 to TEL-14 change their
-# verdict?
+# ```{dropdown} Hint 2
+# A unit moves by a share of $x - W_v$. The winner's share is the rate itself, since its $d$ is 0.
+# ```
+
+
+# %% exercise="som_step" tags=["exercise-stub"]
+def som_step(weights, x, grid, rate, sigma):
+    """New weights of all units: float (units, D), float (D,), two ints, float, float to float (units, D)."""
+    ...
+
+
+# %% exercise="som_step" tags=["exercise-check"]
+exercises.check_som_step(som_step)
+
+# %% [markdown] exercise="som_step" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# The input decides who wins, the *grid* decides who follows. That is why neighbours on the map end up alike. (The
+# book adds $10^{-5}$ to $2 \sigma^2$, as the paper's library does, so that nothing is divided by 0.)
 #
-# ```{dropdown} Hint
-# How should a shift shrink if a stage were linear?
+# ```python
+# def som_step(weights, x, grid, rate, sigma):
+#     """New weights of all units: float (units, D), float (D,), two ints, float, float to float (units, D)."""
+#     winner = torch.cosine_similarity(weights, x[None], dim=-1).argmax()
+#     units, sides = torch.arange(len(weights)), torch.tensor(grid)
+#     places = torch.stack([units // grid[1], units % grid[1]], -1)
+#     steps = (places - places[winner]).abs()
+#     squares = torch.minimum(steps, sides - steps).square().sum(-1)
+#     share = rate * torch.exp(-squares / (2 * sigma**2))
+#     return weights + share[:, None] * (x - weights)
+# ```
+# ````
+
+# %% [markdown] exercise="relative_spread" tags=["exercise"]
+# **5. Compact, but against what?** (hard, 40 minutes).
+# Write `relative_spread(places, labels, grid)`: how far inputs lie from the centre of their class on the map, over
+# the same with shuffled labels. `places` are whole (row, column) of `N` inputs on a torus of the size `grid`, `labels`
+# their classes. The centre of a class: take its most frequent place, move every other place to the copy nearest to
+# it, and average. Average the shuffled spread over at least 20 shuffles. A number near 1 then means: no more
+# compact than chance.
+#
+# ```{dropdown} Hint 1
+# Write a function for one spread first. Call it once with the labels and 20 times with `labels[torch.randperm(len(labels))]`.
 # ```
 #
-# ```{dropdown} Solution
-# There is no fixed answer: compare your numbers with the page. Look at the two kinds of noise first. If they shrink by
-# half while the attack's shift at the
-# last stage does not, the attack finds directions that noise does not.
+# ```{dropdown} Hint 2
+# The shortest step from the most frequent place to another, with its sign: `(step + side / 2) % side - side / 2`. Average these steps, then measure distances to the average.
 # ```
+
+
+# %% exercise="relative_spread" tags=["exercise-stub"]
+def relative_spread(places, labels, grid):
+    """Mean distance to the class centre, over that of shuffled labels: int (N, 2), int (N,), two ints to a number."""
+    ...
+
+
+# %% exercise="relative_spread" tags=["exercise-check"]
+exercises.check_relative_spread(relative_spread)
+
+# %% [markdown] exercise="relative_spread" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Shuffled labels keep everything but the meaning: the size of the map, how unevenly it is used, and how many inputs
+# a class has. Each of these moves the plain spread. With the whole data about one centre as the yardstick, small
+# classes would look compact; with uniform places, so would any class on a busy corner.
+#
+# ```python
+# def spread(places, labels, sides):
+#     far = []
+#     for label in labels.unique():
+#         own = places[labels == label]
+#         different, counts = own.unique(dim=0, return_counts=True)
+#         steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+#         far.append((steps - steps.mean(0)).norm(dim=-1))
+#     return torch.cat(far).mean()
+#
+#
+# def relative_spread(places, labels, grid):
+#     """Mean distance to the class centre, over that of shuffled labels: int (N, 2), int (N,), two ints to a number."""
+#     sides = torch.tensor(grid)
+#     shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(20)]
+#     return spread(places, labels, sides) / torch.stack(shuffled).mean()
+# ```
+# ````
+
+# %% [markdown] exercise="richer_code" tags=["exercise"]
+# **6. A richer code** (open, 90 minutes).
+# The paper keeps four numbers per channel: maximum, mean, deviation, centre of mass. Move the values of a response to
+# other pixels, and the first three stay. What is lost? Write `richer_code(maps)`: a code of at most four numbers per
+# channel that tells textures apart. A code may look at its own response only, not at those of other pictures.
+#
+# The check makes fresh responses of four kinds. Their values come from one distribution; only the arrangement
+# differs. Your code must be right at least 20 points more often than the paper's, by the nearest class mean.
+#
+# Then it is research. Code the stages of this chapter with it. Do classes shrink with depth as before? And in the
+# untrained twin?
+#
+# ```{dropdown} Hint 1
+# Neighbouring pixels of a smooth response are alike. Which number says so?
+# ```
+#
+# ```{dropdown} Hint 2
+# Multiply the response by itself, moved by one pixel, and take the mean. Along rows and along columns.
+# ```
+
+
+# %% exercise="richer_code" tags=["exercise-stub"]
+def richer_code(maps):
+    """A short code of each response: float (B, C, H, W) to float (B, at most 4 C)."""
+    ...
+
+
+# %% exercise="richer_code" tags=["exercise-check"]
+exercises.check_richer_code(richer_code)
+
+# %% [markdown] exercise="richer_code" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Two of the four numbers now say how like neighbours are, along rows and along columns. Many other codes do as well:
+# the power of a few frequencies, or the size of differences. Which of them shows the telescope best is open.
+#
+# ```python
+# def richer_code(maps):
+#     """A short code of each response: float (B, C, H, W) to float (B, at most 4 C)."""
+#     across = (maps[..., :, 1:] * maps[..., :, :-1]).mean((-2, -1))
+#     down = (maps[..., 1:, :] * maps[..., :-1, :]).mean((-2, -1))
+#     return torch.cat([maps.amax((-2, -1)), maps.mean((-2, -1)), across, down], -1)
+# ```
+# ````
 
 # %% [markdown]
 # ## The record

@@ -37,11 +37,13 @@
 #
 # After this chapter you can
 #
-# - compute how far sparse features can be packed, and compare it with what a network learns,
-# - say what dropout costs a code, with and without error correction,
-# - fit a power law to a spectrum, and remove the bias of few samples,
-# - measure how smooth a layer is by random projections,
-# - tell what dropout does to a code from what depth does to it.
+# - compute how far sparse features can be packed (exercise 1),
+# - say what dropout costs a code, with and without error correction (exercise 2),
+# - fit a power law to a spectrum, and remove the bias of few samples (exercises 3 and 4),
+# - work out how smooth a layer is under random projections (exercise 5),
+# - find redundancy that a spectrum does not see (exercise 6).
+#
+# You will see how to tell what dropout does to a code from what depth does to it.
 #
 # You need: what a matrix product, a variance and a logarithm are. The [glossary](../glossary.md) has the other terms.
 
@@ -1347,63 +1349,245 @@ if networks.kinds:
 # %% [markdown]
 # ## Exercises
 #
-# **1. Pack them by hand** (easy, 5 minutes). Features of 16 bits are absent in nine cases of ten. How many units per
-# feature does equation 1 ask for? Check yours below, to two decimals.
+# Fill in a stub, replacing each `...`, and run the cell below it. The check tries your answer on fresh random input and says
+# what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
+
+# %% exercise="all" tags=["exercise-check"]
+from innercodes import exercises
+
+# %% [markdown] exercise="pack_by_hand" tags=["exercise"]
+# **1. Pack them by hand** (warm-up, 5 minutes).
+# Features of 16 bits are absent in nine cases of ten. A unit holds 16 bits as well. How many units per feature does
+# {eq}`eq-compression` ask for? Two decimals are enough.
 #
-# ```{dropdown} Hint
-# $h_2(0.9) \approx 0.469$ bits.
+# ```{dropdown} Hint 1
+# Two things must be said about each feature: whether it is there, and if so, what it is. How many bits each, on average?
 # ```
 #
-# ```{dropdown} Solution
-# $0.1 + 0.469 / 16 \approx 0.13$: an eighth of a unit for each feature.
+# ```{dropdown} Hint 2
+# $-0.9 \log_2 0.9 - 0.1 \log_2 0.1 \approx 0.469$ bits say whether it is there. Then bits become units.
 # ```
 
-# %%
-yours = 0.0  # units per feature
-truth = float(superposition.compression_ratio(torch.tensor(0.9), 16))
-"right" if abs(yours - truth) < 0.006 else "not yet: what do 10 % of 16 bits cost?"
+# %% exercise="pack_by_hand" tags=["exercise-stub"]
+mine = ...  # units per feature
 
-# %% [markdown]
-# **2. How much redundancy is enough?** (medium, 15 minutes). A fifth of 256 units drops out. The random linear code of
-# rate 0.70 survives 20 layers. Guess the highest rate that still does, then run the cell with your guess.
+# %% exercise="pack_by_hand" tags=["exercise-check"]
+exercises.check_pack_by_hand(mine)
+
+# %% [markdown] exercise="pack_by_hand" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# $0.1 + 0.469 / 16 \approx 0.129$: about an eighth of a unit. Nearly all of it holds what is there; to say which
+# ones are there is cheap.
 #
-# ```{dropdown} Hint
-# How many units are left on average, and by how much does that vary? $\sqrt{256 \cdot 0.2 \cdot 0.8} \approx 6.4$.
+# ```python
+# mine = 0.13
+# ```
+# ````
+
+# %% [markdown] exercise="dropout_layers" tags=["exercise"]
+# **2. Paid once, or in every layer** (easy, 15 minutes).
+# A code of `units` units goes through `layers` layers. Each sets every unit silent with probability `rate`; one can see
+# which. Write `dropout_layers(units, rate, layers)`, which gives two numbers. First: how many units are left at the end,
+# on average, if nothing is repaired? Second: how many are left, on average, when a layer can be repaired from what
+# reaches it, and the whole code is sent again? Both follow from {eq}`eq-dropout`, with `units` for $C$.
+#
+# ```{dropdown} Hint 1
+# One layer first. Then what does the second layer meet?
 # ```
 #
-# ```{dropdown} Solution
-# 205 units are left on average, plus or minus 6.4. The code needs as many as the message has bits. In 20 layers the
-# worst case is about two deviations below the mean: 190 or so. With a rate of 0.72 (184 bits) 96 % survive, with 0.75
-# (192) fewer than half, with 0.78 (199) hardly any. The capacity 0.8 is reached only by longer codes.
+# ```{dropdown} Hint 2
+# With repair every layer begins with a whole code. So what matters is a single layer.
 # ```
 
-# %%
-rate = 0.70  # your guess
-float(noisy_codes.recovered("linear", 20, 0.2, 256, rate, 200, seed)[-1])
 
-# %% [markdown]
-# **3. Fewer pictures** (medium, 15 minutes, one run). Predict: what happens to the exponents with `pictures = 500`?
+# %% exercise="dropout_layers" tags=["exercise-stub"]
+def dropout_layers(units, rate, layers):
+    """Units left without repair, and with it: int, float, int to two numbers."""
+    ...
+
+
+# %% exercise="dropout_layers" tags=["exercise-check"]
+exercises.check_dropout_layers(dropout_layers)
+
+# %% [markdown] exercise="dropout_layers" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Without repair each layer keeps a share of what is left, so the loss grows with depth. With repair the loss is paid
+# once, whatever the depth. It is not for nothing: a message must fit into what one layer leaves, and the rest of the units
+# is redundancy.
 #
-# ```{dropdown} Hint
-# Look at the picture of the bias. Does it hit steep and flat spectra alike?
+# ```python
+# def dropout_layers(units, rate, layers):
+#     """Units left without repair, and with it: int, float, int to two numbers."""
+#     return units * (1 - rate) ** layers, units * (1 - rate)
+# ```
+# ````
+
+# %% [markdown] exercise="spectrum_slope" tags=["exercise"]
+# **3. The slope of a spectrum** (medium, 25 minutes).
+# Write `spectrum_slope(acts, low, high)`: the exponent $\alpha$ of {eq}`eq-alpha`, fitted to the ranks `low` to
+# `high`, both included; the largest variance has rank 1. `acts` has a row per picture and a column per unit. A
+# least-squares line will do.
+#
+# ```{dropdown} Hint 1
+# Variances along the principal axes: `torch.linalg.eigvalsh` of the covariance. In which order do they come?
 # ```
 #
-# ```{dropdown} Solution
-# They rise towards 0, as in the picture of the bias, and get noisier: the intervals in the record widen. A claim that says
-# "above −1" gets easier, one that says "steeper" gets harder.
+# ```{dropdown} Hint 2
+# $\log \lambda = \alpha \log k + $ constant. Rank $k$ sits at index $k - 1$.
+# ```
+
+
+# %% exercise="spectrum_slope" tags=["exercise-stub"]
+def spectrum_slope(acts, low, high):
+    """Slope of log variance on log rank in a window of ranks: float (N, D), int, int to a number."""
+    ...
+
+
+# %% exercise="spectrum_slope" tags=["exercise-check"]
+exercises.check_spectrum_slope(spectrum_slope)
+
+# %% [markdown] exercise="spectrum_slope" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# `torch.cov` takes the mean away. Whether one divides by N or by N − 1 does not matter here: it moves the line, not its
+# slope. The book uses Huber's regression, which a few odd points do not disturb.
+#
+# ```python
+# def spectrum_slope(acts, low, high):
+#     """Slope of log variance on log rank in a window of ranks: float (N, D), int, int to a number."""
+#     variances = torch.linalg.eigvalsh(torch.cov(acts.T)).flip(0)
+#     x = torch.arange(low, high + 1).double().log()
+#     y = variances[low - 1 : high].log()
+#     return ((x - x.mean()) * (y - y.mean())).sum() / (x - x.mean()).square().sum()
+# ```
+# ````
+
+# %% [markdown] exercise="many_pictures" tags=["exercise"]
+# **4. As if there were more pictures** (medium, 15 minutes).
+# An exponent from $N$ pictures has a bias. Suppose that it falls as $b / N$, with an unknown $b$. You have measured
+# two exponents, with two counts of pictures. Write `many_pictures(few, alpha_few, many, alpha_many)`: the exponent
+# without bias. The second count need not be twice the first.
+#
+# ```{dropdown} Hint 1
+# Two equations, two unknowns: each measured exponent is the true one plus its bias.
 # ```
 #
-# **4. A code that hides** (hard, 30 minutes). The parity code has 63 units and 6 bits, and a flat spectrum. Find a
-# measurement that shows its redundancy.
+# ```{dropdown} Hint 2
+# Multiply each equation by its count. Then $b$ stands alone in both, and taking one from the other removes it.
+# ```
+
+
+# %% exercise="many_pictures" tags=["exercise-stub"]
+def many_pictures(few, alpha_few, many, alpha_many):
+    """The exponent of infinitely many pictures: int, float, int, float to a number."""
+    ...
+
+
+# %% exercise="many_pictures" tags=["exercise-check"]
+exercises.check_many_pictures(many_pictures)
+
+# %% [markdown] exercise="many_pictures" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# $N \hat\alpha(N) = N \alpha + b$ for both counts. With $2N$ and $N$ this is the chapter's
+# $2 \hat\alpha(2N) - \hat\alpha(N)$. The supposition is only roughly true: with 2000 pictures about half of the bias
+# goes, with 200 none.
 #
-# ```{dropdown} Hint
+# ```python
+# def many_pictures(few, alpha_few, many, alpha_many):
+#     """The exponent of infinitely many pictures: int, float, int, float to a number."""
+#     return (many * alpha_many - few * alpha_few) / (many - few)
+# ```
+# ````
+
+# %% [markdown] exercise="mean_action" tags=["exercise"]
+# **5. All projections at once** (hard, 35 minutes).
+# The activations $A$ of $n$ frames are projected, $z = A r$, with weights $r \sim N(0, 1/m)$, $m$ the number of units.
+# The action is half the sum of the squared steps of $z$, the step from the last frame to the first included. Write
+# `mean_action(acts, dimensions)`: its mean over *all* projections to so many dimensions. Draw none: the mean can be
+# worked out. `acts` has a row per frame.
+#
+# ```{dropdown} Hint 1
+# A step of $z$ is a step of $A$, projected. What is the mean of $(a \cdot r)^2$ over $r$, for a fixed row $a$?
+# ```
+#
+# ```{dropdown} Hint 2
+# One direction keeps, on average, 1 / m of a squared length. How many directions are there?
+# ```
+
+
+# %% exercise="mean_action" tags=["exercise-stub"]
+def mean_action(acts, dimensions):
+    """Mean action of random projections of a closed path: float (n, m), int to a number."""
+    ...
+
+
+# %% exercise="mean_action" tags=["exercise-check"]
+exercises.check_mean_action(mean_action)
+
+# %% [markdown] exercise="mean_action" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# $\langle (a \cdot r)^2 \rangle = \lVert a \rVert^2 / m$ in each direction. So the mean action is
+# $\text{dimensions} / m$ times that of the activations. It is about *steps*. The paper's fourth equation has variances
+# instead, $\tfrac12 \sum \lambda$: how far projected points scatter.
+#
+# ```python
+# def mean_action(acts, dimensions):
+#     """Mean action of random projections of a closed path: float (n, m), int to a number."""
+#     steps = acts - acts.roll(1, 0)
+#     return dimensions / acts.shape[1] * steps.square().sum() / 2
+# ```
+# ````
+
+# %% [markdown] exercise="hidden_redundancy" tags=["exercise"]
+# **6. A code that hides** (open, 90 minutes).
+# The parity code has a flat spectrum, and yet a few bits determine all of its units. Find a number that sees it. Write
+# `redundancy(words)`: `words` has a row per message and a column per unit, all −1 or 1. The number must be larger for
+# redundant codes than for codes of independent fair coins.
+#
+# The check makes ten fresh codes of each kind, of 31 units and 300 messages. Units come in random order and with
+# random signs, and 3 % of all values are flipped. Your number must put a redundant code above a fair one in 95 of 100
+# pairs (AUROC 0.95). The spectrum does no better than chance.
+#
+# Then it is research. Turn the units of a layer into −1 and 1 by their medians, and ask your number. What would be the
+# fair baseline for a layer whose units *are* correlated?
+#
+# ```{dropdown} Hint 1
 # A spectrum knows about pairs of units. What about three of them?
 # ```
 #
-# ```{dropdown} Solution
-# Products of three units: for parities $a$, $b$ and $a \oplus b$ the product of the three (as ±1) never changes, so
-# third moments show what second moments cannot. Or erase units and try to read the message.
+# ```{dropdown} Hint 2
+# If one unit is the parity of two others, what is the product of all three, message by message?
 # ```
+
+
+# %% exercise="hidden_redundancy" tags=["exercise-stub"]
+def redundancy(words):
+    """A number that is larger for redundant codes: float (N, n) of -1 and 1 to a number."""
+    ...
+
+
+# %% exercise="hidden_redundancy" tags=["exercise-check"]
+exercises.check_hidden_redundancy(redundancy)
+
+# %% [markdown] exercise="hidden_redundancy" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# For parities $a$, $b$ and $a \oplus b$ the product of the three never changes but for noise: its mean is
+# $\pm 0.94^3 \approx \pm 0.83$. For fair coins the largest of 4495 such means is about 0.22. Third moments see what second
+# ones can not. A code may hide from them as well. Other ways work too: read a unit from all the others, or count
+# how often messages repeat.
+#
+# ```python
+# def redundancy(words):
+#     """A number that is larger for redundant codes: float (N, n) of -1 and 1 to a number."""
+#     pairs = words[:, :, None] * words[:, None, :]
+#     triples = torch.tensordot(pairs, words, dims=([0], [0])) / len(words)
+#     first, second = torch.triu_indices(words.shape[1], words.shape[1], 1)
+#     others = triples[first, second]
+#     # A unit times itself is always 1: only three different units count.
+#     others[torch.arange(len(first)), first] = 0
+#     others[torch.arange(len(first)), second] = 0
+#     return others.abs().max()
+# ```
+# ````
 
 # %% [markdown]
 # ## The record

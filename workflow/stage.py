@@ -13,12 +13,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import exercise_cells
 import jupytext
 import nbformat
 import runs
 import yaml
 
-from innercodes import claims, provenance
+from innercodes import claims, provenance, quizzes
 
 ROOT = runs.ROOT
 
@@ -76,15 +77,22 @@ def chapter_page(
 ) -> nbformat.NotebookNode:
     """The chapter's source with the outputs of its run, provenance under figures and verdicts beside claims."""
     page = jupytext.read(ROOT / "notebooks" / f"{chapter}.py")
-    done = [
+    # In order: equal cells may stand twice. What was in an exercise then is passed over.
+    ran_cells = (
         cell
         for cell in nbformat.read(executed, as_version=4).cells
         if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", ())
-    ]
+    )
     cells = []
     for cell in page.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [finished for output in done.pop(0).outputs if (finished := finish(output, live, ""))]
+        if cell.cell_type == "markdown" and cell.source.startswith("## Exercises"):
+            cells.append(nbformat.v4.new_markdown_cell(f"## Quiz\n\n{raw(quizzes.markup(chapter))}"))
+        if cell.cell_type == "code" and "exercise" in cell.metadata:
+            # Not from the run: it may be older than the exercise.
+            cell.outputs = exercise_cells.untouched(cell)
+        elif cell.cell_type == "code":
+            ran = next(done for done in ran_cells if done.source == cell.source)
+            cell.outputs = [finished for output in ran.outputs if (finished := finish(output, live, ""))]
             marks = [anchor for output in cell.outputs for anchor in anchors(output)]
             if marks:
                 # A link to a figure or a claim leads to the cell that makes it, not below it.

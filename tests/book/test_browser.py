@@ -236,6 +236,23 @@ def test_keyboard_reaches_switch_and_filters(open_page: Open) -> None:
     assert page.locator(".ic-scorecard tbody tr:visible").count() < page.locator(".ic-scorecard tbody tr").count()
 
 
+def test_a_quiz_answers_by_keyboard(open_page: Open) -> None:
+    """An opened option says in words whether it is right; the next one closes it."""
+    page = open_page(CHAPTER).page
+    options = page.locator(".ic-quiz ol > li").first.locator("details")
+    said = []
+    for i in range(options.count()):
+        options.nth(i).locator("summary").focus()
+        page.keyboard.press("Enter")
+        assert options.nth(i).get_attribute("open") is not None
+        said.append(options.nth(i).locator("strong").inner_text())
+        assert options.nth(i).locator("p").is_visible()
+    assert sorted(set(said)) == ["Not right.", "Right."] and said.count("Right.") == 1
+    assert page.locator(".ic-quiz details[open]").count() == 1
+    page.keyboard.press("Space")
+    assert page.locator(".ic-quiz details[open]").count() == 0
+
+
 def test_scorecard_filters(open_page: Open) -> None:
     page = open_page("scorecard.html").page
     rows, count = page.locator(".ic-scorecard tbody tr"), page.locator(".ic-count")

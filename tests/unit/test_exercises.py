@@ -8,13 +8,25 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import mutual_info_score
 
-from innercodes import exercises, interactions, noisy_codes, spectra, superposition, telescope
+from innercodes import (
+    exercises,
+    interactions,
+    noisy_codes,
+    regions,
+    spectra,
+    superposition,
+    symbol_checks,
+    symbols,
+    telescope,
+)
 from innercodes.exercises import protocol
 
 SEEDS = range(20)
 KEYS = sorted(exercises.BY_KEY)
-VALUES = ("dividends_by_hand", "torus_by_hand", "pack_by_hand")
+CHAPTERS = ["01_symbols", "02_sparse_interactions", "03_functional_telescope", "04_coding_spectra"]
+VALUES = ("map_by_hand", "dividends_by_hand", "torus_by_hand", "pack_by_hand")
 FUNCTIONS = [key for key in KEYS if key not in VALUES]
 MISTAKES = [(key, mistake.name) for key in KEYS for mistake in exercises.BY_KEY[key].mistakes]
 
@@ -228,6 +240,68 @@ def test_checks_are_fresh_and_repeatable():
 # Each closed form a second time: from the definition, by counting, or from the book's own functions
 
 
+def test_the_map_by_hand_is_the_books():
+    counted = torch.tensor([[0] * 6 + [0] * 2 + [1] * 4]).T
+    chart = symbols.correlation_map(counted, torch.tensor([0] * 6 + [1] * 6), 2, 2, smoothing=0)
+    scores = symbols.class_scores(torch.tensor([exercises.symbols.CELLS]), chart)[0]
+    assert chart.counts.tolist() == [list(row) for row in exercises.symbols.SEEN]
+    assert [round(float(score), 2) for score in scores] == solution("map_by_hand")
+    assert exercises.check_map_by_hand(scores) and exercises.check_map_by_hand([0.5625, 0.4375])
+
+
+@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 4), st.integers(0, 10**6))
+def test_nine_cells_are_the_books(a, b, channels, seed):
+    response = draws(1, channels, 3 * a, 3 * b, seed=seed)
+    # The book's pooling takes the last pixel of a box as inside.
+    box = torch.tensor([[0.0, 0.0, 3 * b - 1, 3 * a - 1]])
+    book = regions.cells(regions.roi_pool(response, box, (3 * a, 3 * b)))[0]
+    torch.testing.assert_close(solution("pool_cells")(response[0]), book)
+
+
+def test_a_surrogate_has_the_moments_of_the_books():
+    vectors = draws(20000, 3, seed=1) @ draws(3, 3, seed=2) + 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        own = solution("surrogate")(vectors)
+    book = symbol_checks.gaussian_surrogate(vectors, 0)
+    torch.testing.assert_close(own.mean(0), book.mean(0), rtol=0, atol=0.08)
+    torch.testing.assert_close(torch.cov(own.T), torch.cov(book.T), rtol=0.1, atol=0.1)
+
+
+@given(st.integers(1, 6), st.integers(2, 6), st.integers(2, 4), st.integers(0, 10**6))
+def test_the_symbol_score_is_the_books(pictures, count, classes, seed):
+    generator = torch.Generator().manual_seed(seed)
+    counts = torch.randint(1, 9, (count, classes), generator=generator)
+    read = torch.randint(0, count, (pictures, 9), generator=generator)
+    said = torch.randint(0, classes, (pictures,), generator=generator)
+    cells = torch.cat([torch.full((int(counts[s, c]),), s * classes + c) for s in range(count) for c in range(classes)])
+    chart = symbols.correlation_map(cells[:, None] // classes, cells % classes, count, classes, smoothing=0)
+    book = symbols.expected_symbol_score(read, said, chart)
+    torch.testing.assert_close(solution("symbol_score")(read, said, counts).double(), book, rtol=1e-5, atol=1e-6)
+
+
+def test_information_is_that_of_a_library():
+    generator = torch.Generator().manual_seed(0)
+    read = torch.randint(0, 4, (50, 9), generator=generator)
+    labels = torch.randint(0, 3, (50,), generator=generator)
+    wanted = mutual_info_score(labels.repeat_interleave(9), read.flatten()) / math.log(2)
+    assert exercises.symbols.bits(read, labels) == pytest.approx(wanted)
+    # A cell for each picture: the chance level of independent cells, (K - 1) (C - 1) / (2 N ln 2) bits at large N.
+    read, labels = (torch.randint(0, k, (3000,), generator=generator) for k in (5, 4))
+    level = float(solution("chance_level")(read[:, None].expand(3000, 9), labels))
+    assert level == pytest.approx(12 / (2 * 3000 * math.log(2)), rel=0.15)
+
+
+def test_the_made_stages_are_what_the_task_says():
+    for attacked in (True, False):
+        named = exercises.symbols.made_stages(torch.Generator().manual_seed(0), attacked)
+        assert named.shape == (400, 8) and int(named.min()) >= 0 and int(named.max()) < 16
+        early, last = named[:, :-1], named[:, -1:]
+        commonest = early.mode(1).values[:, None]
+        assert float((early == commonest).double().mean() > 0.5) == attacked
+        assert float((early == last).double().mean()) < 0.2
+
+
 @given(st.integers(1, 5), st.integers(0, 10**6))
 def test_dividends_are_the_books(n, seed):
     v = draws(2**n, seed=seed)
@@ -354,12 +428,12 @@ def test_textures_have_values_of_one_distribution():
 
 
 def test_the_registry_is_whole():
-    assert list(exercises.EXERCISES) == ["02_sparse_interactions", "03_functional_telescope", "04_coding_spectra"]
+    assert list(exercises.EXERCISES) == CHAPTERS
     for chapter, every in exercises.EXERCISES.items():
         assert len(every) == 6 and {one.chapter for one in every} == {chapter}
         ranks = [exercises.DIFFICULTIES.index(one.difficulty) for one in every]
         assert ranks == sorted(ranks) and ranks[0] == 0 and ranks[-1] == 4
-    assert len(exercises.BY_KEY) == 18
+    assert len(exercises.BY_KEY) == 24
     for key, exercise in exercises.BY_KEY.items():
         assert len(exercise.mistakes) >= 3 and 1 <= len(exercise.hints) <= 2 and exercise.minutes > 0
         assert exercise.call == f"exercises.check_{key}({exercise.name})"
@@ -375,7 +449,7 @@ def test_the_registry_is_whole():
 def test_the_page_of_each_edition(key):
     exercise = exercises.BY_KEY[key]
     pages = {edition: exercise.markdown(3, edition) for edition in exercises.EDITIONS}
-    first = f"**3. {exercise.title}** ({exercise.difficulty}, {exercise.minutes} minutes). "
+    first = f"**3. {exercise.title}** ({exercise.difficulty}, {exercise.minutes} minutes).\n"
     for edition, page in pages.items():
         assert page.startswith(first + exercise.task)
         assert all(hint in page for hint in exercise.hints)

@@ -9,10 +9,12 @@ The checks are tests of properties on fresh random input. `EXERCISES` holds the 
 from collections.abc import Callable
 from typing import Any
 
-from innercodes.exercises import sparse, spectra, telescope
+from innercodes.exercises import sparse, spectra, symbols, telescope
 from innercodes.exercises.protocol import DIFFICULTIES, EDITIONS, Exercise, Mistake, Verdict
 
-EXERCISES: dict[str, tuple[Exercise, ...]] = {room.CHAPTER: room.EXERCISES for room in (sparse, telescope, spectra)}
+EXERCISES: dict[str, tuple[Exercise, ...]] = {
+    room.CHAPTER: room.EXERCISES for room in (symbols, sparse, telescope, spectra)
+}
 """Chapter to its exercises, in the order of the page."""
 
 BY_KEY = {exercise.key: exercise for chapter in EXERCISES.values() for exercise in chapter}
@@ -30,6 +32,13 @@ def _checker(key: str) -> Callable[..., Verdict]:
     )
     return check
 
+
+check_map_by_hand = _checker("map_by_hand")
+check_pool_cells = _checker("pool_cells")
+check_surrogate = _checker("surrogate")
+check_symbol_score = _checker("symbol_score")
+check_chance_level = _checker("chance_level")
+check_attack_or_error = _checker("attack_or_error")
 
 check_dividends_by_hand = _checker("dividends_by_hand")
 check_dividends = _checker("dividends")

@@ -120,17 +120,28 @@ class Exercise:
         """
         if edition not in EDITIONS:
             raise ValueError(f"edition = {edition!r}: must be one of {', '.join(EDITIONS)}")
-        head = self.title if number is None else f"{number}. {self.title}"
-        parts = [f"**{head}** ({self.difficulty}, {self.minutes} minutes). {self.task}"]
-        names = ["Hint"] if len(self.hints) == 1 else [f"Hint {i}" for i in range(1, len(self.hints) + 1)]
-        parts += [_dropdown(name, hint) for name, hint in zip(names, self.hints, strict=True)]
+        parts = [self.task_text(number)]
         if edition != "student":
-            solution = f"{self.explanation}\n\n```python\n{self.solution}\n```"
-            parts.append(_dropdown("Solution", solution, opened=edition == "instructor"))
+            parts.append(self.solution_text(opened=edition == "instructor"))
         if edition == "instructor":
-            lines = [f"- *{m.name}*: “… {m.message} …”" for m in self.mistakes]
-            parts.append(_dropdown("Typical wrong answers, and what they are told", "\n".join(lines)))
+            parts.append(self.mistakes_text())
         return "\n\n".join(parts)
+
+    def task_text(self, number: int | None = None) -> str:
+        """The task with its hints, MyST."""
+        head = self.title if number is None else f"{number}. {self.title}"
+        names = ["Hint"] if len(self.hints) == 1 else [f"Hint {i}" for i in range(1, len(self.hints) + 1)]
+        parts = [f"**{head}** ({self.difficulty}, {self.minutes} minutes).\n{self.task}"]
+        return "\n\n".join(parts + [_dropdown(name, hint) for name, hint in zip(names, self.hints, strict=True)])
+
+    def solution_text(self, opened: bool = False) -> str:
+        """The solution with its explanation as a dropdown, MyST."""
+        return _dropdown("Solution", f"{self.explanation}\n\n```python\n{self.solution}\n```", opened)
+
+    def mistakes_text(self) -> str:
+        """The typical wrong answers and what they are told as a dropdown, MyST."""
+        lines = [f"- *{m.name}*: “… {m.message} …”" for m in self.mistakes]
+        return _dropdown("Typical wrong answers, and what they are told", "\n".join(lines))
 
 
 def _text(text: str) -> str:

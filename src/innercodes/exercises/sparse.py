@@ -721,7 +721,7 @@ EXERCISES = (
             ''',
         explanation=r"""
             $p = \max_{m \ge 2} \log_m (\bar u^{(m)} / \bar u^{(1)})$. At $m = 1$ the bound always holds. The order that
-            decides need not be the last one. If outputs simply add up, $p = 1$.
+            decides need not be the last one.
             """,
         mistakes=(
             Mistake(

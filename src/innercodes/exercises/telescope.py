@@ -423,7 +423,7 @@ EXERCISES = (
             place is farthest of all from (2, 3)? Rows come first.
             """,
         name="mine",
-        stub="mine = [[..., ...], [..., ...]]  # the way: down, right; the farthest place: row, column",
+        stub="# The way: down, right. The farthest place: row, column.\nmine = [[..., ...], [..., ...]]",
         hints=(
             "Draw a ring of 20 places. Both directions of the map are such a ring. Go the shorter way round in each.",
             "On a ring, how far is the opposite place?",

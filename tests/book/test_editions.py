@@ -1,0 +1,218 @@
+"""The editions of the chapters: exercises in step with the package, no solution for students, checks that pass for teachers."""
+
+import os
+import re
+
+import assignments
+import editions
+import exercise_cells
+import jupytext
+import nbformat
+import papermill
+import pytest
+import stage
+from nbclient import NotebookClient
+from tiny import TINY
+
+from innercodes import exercises, provenance
+
+ROOT = exercise_cells.ROOT
+CHAPTERS = list(exercises.EXERCISES)
+# What may stand in a task, a stub or a hint as well as in a solution.
+TRIVIAL = re.compile(r"(\W|\d)*|return \w+|break|else:|import \w+|from innercodes import \w+")
+
+
+def source(chapter):
+    return (ROOT / "notebooks" / f"{chapter}.py").read_text(encoding="utf-8")
+
+
+def lines(text):
+    return {line.strip() for line in text.splitlines()} - {""}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercises_are_in_step_with_the_package(chapter):
+    text = source(chapter)
+    assert exercise_cells.synced(chapter, text) == text, "run: python workflow/exercise_cells.py"
+    found = [cell for cell in jupytext.reads(text, fmt="py:percent").cells if "exercise" in cell.metadata]
+    wanted = [cell for cell in exercise_cells.cells(chapter) if cell.metadata]
+    assert [(c.cell_type, c.source, c.metadata.exercise, c.metadata.tags) for c in found] == [
+        (c.cell_type, c.source, c.metadata.exercise, c.metadata.tags) for c in wanted
+    ]
+
+
+def test_a_chapter_without_its_headings_is_refused():
+    with pytest.raises(ValueError, match=r"notebooks/01_symbols.py: must have the headings"):
+        exercise_cells.synced("01_symbols", "# %% [markdown]\n# ## The record\n")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_objectives_are_met_by_exercises(chapter):
+    """Each thing that the reader can do afterwards names the exercises that ask for it, or says that the chapter shows it."""
+    said = source(chapter).split("# After this chapter you can\n#\n", 1)[1].split("\n#\n", 1)[0]
+    objectives = re.split(r"^# - ", said, flags=re.MULTILINE)[1:]
+    numbers = [
+        [int(n) for n in re.findall(r"\d+", " ".join(re.findall(r"\(exercises? ([^)]*)\)", o)))] for o in objectives
+    ]
+    assert len(objectives) >= 4 and all(numbers), objectives
+    count = len(exercises.EXERCISES[chapter])
+    assert {n for every in numbers for n in every} <= set(range(1, count + 1))
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercises_are_no_part_of_the_source_hash(chapter, tmp_path):
+    folder = tmp_path / "notebooks"
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    folder.mkdir()
+    path, text = folder / f"{chapter}.py", source(chapter)
+    path.write_text(text, encoding="utf-8")
+    before = provenance.source_hash(chapter, tmp_path)
+    assert before == provenance.source_hash(chapter)
+    stub = exercises.EXERCISES[chapter][-1].call
+    path.write_text(text.replace(stub, stub + "  # changed"), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    assert provenance.source_hash(chapter, tmp_path) == before
+    assert not any("exercises.check_" in code for code in provenance.code_cells(chapter))
+
+
+def secrets(chapter):
+    """Every line of code and every sentence that students must find themselves."""
+    found = {}
+    for exercise in exercises.EXERCISES[chapter]:
+        code = lines(exercise.solution) - lines(exercise.stub)
+        sentences = {s.strip() for s in re.split(r"(?<=[.:?]) ", " ".join(exercise.explanation.split()))}
+        found |= {line: exercise.key for line in code if not TRIVIAL.fullmatch(line)}
+        found |= {sentence: exercise.key for sentence in sentences if len(sentence) > 20}
+    assert len(found) > 20
+    return found
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_student_edition_holds_no_solution(chapter):
+    notebook = editions.edition(chapter, "student")
+    text = "\n".join(cell.source for cell in notebook.cells)
+    flat = " ".join(text.split())
+    told = {line: key for line, key in secrets(chapter).items() if " ".join(line.split()) in flat}
+    assert told == {}
+    assert "{dropdown}" not in text and "<summary>Solution" not in text and "<summary>Hint" in text
+    for exercise in exercises.EXERCISES[chapter]:
+        assert exercise.stub in [cell.source for cell in notebook.cells]
+        assert exercise.call in text
+    # The secrets are found where they are, so that the test above can fail.
+    full = " ".join("\n".join(cell.source for cell in editions.edition(chapter, "instructor").cells).split())
+    assert [line for line in secrets(chapter) if " ".join(line.split()) not in full] == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_instructor_edition_says_more(chapter):
+    notebook = editions.edition(chapter, "instructor")
+    nbformat.validate(notebook)
+    text = "\n".join(cell.source for cell in notebook.cells)
+    assert "## Teaching notes: " in notebook.cells[1].source
+    for exercise in exercises.EXERCISES[chapter]:
+        assert exercise.solution in [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        assert exercise.explanation in text and all(mistake.message in text for mistake in exercise.mistakes)
+    assert "<details open><summary>Solution" in text and "{dropdown}" not in text
+
+
+def test_editions_are_written_whole_and_alike(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(editions, "ROOT", tmp_path)
+    monkeypatch.setattr(editions, "BUILD", tmp_path / "editions")
+    for part in ("notebooks", "book"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    assert editions.main("student") == 0
+    first = {path.name: path.read_bytes() for path in (tmp_path / "editions" / "student").iterdir()}
+    assert sorted(first) == [f"{chapter}.ipynb" for chapter in CHAPTERS]
+    assert editions.main("student") == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "editions" / "student").iterdir()} == first
+    assert editions.main("teacher") == 2
+    assert "error: edition = 'teacher': must be one of student, instructor" in capsys.readouterr().err
+
+
+def exercise_part(chapter, name):
+    """The code cells of an edition's exercises, and the import that every chapter has."""
+    cells = [nbformat.v4.new_code_cell("import torch")]
+    return cells + [
+        c for c in editions.edition(chapter, name).cells if c.cell_type == "code" and "exercise" in c.metadata
+    ]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_exercises_run_in_a_fresh_kernel(chapter):
+    """Stubs as they are, every check saying "not yet"; then filled in, every check passing."""
+    student, instructor = (exercise_part(chapter, name) for name in editions.EDITIONS)
+    cells = [*student, *instructor]
+    for number, cell in enumerate(cells):
+        cell["id"] = f"cell-{number}"
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    NotebookClient(notebook, timeout=300).execute()
+    checks = [cell for cell in notebook.cells if cell.source.startswith("exercises.check_")]
+    shown = [cell.outputs[0].data["text/plain"] for cell in checks]
+    count = len(exercises.EXERCISES[chapter])
+    assert len(shown) == 2 * count
+    assert all(text.startswith("✗ not yet: nothing is filled in yet") for text in shown[:count]), shown
+    assert all(text.startswith("✓ right") for text in shown[count:]), shown
+
+
+@pytest.mark.skipif(
+    not os.environ.get("INNERCODES_NIGHTLY"), reason="whole editions take minutes: INNERCODES_NIGHTLY=1"
+)
+@pytest.mark.parametrize("name", editions.EDITIONS)
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_whole_edition_runs_from_top_to_bottom(chapter, name, tmp_path):
+    wanted = TINY[chapter] | {"out_dir": str(tmp_path)}
+    notebook = editions.edition(chapter, name)
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", [])
+    done = papermill.execute_notebook(notebook, None, wanted, kernel_name="python3", progress_bar=False)
+    checks = [cell for cell in done.cells if cell.source.startswith("exercises.check_")]
+    passed = [cell.outputs[0].data["text/plain"].startswith("✓ right") for cell in checks]
+    assert passed == [name == "instructor"] * len(exercises.EXERCISES[chapter])
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_page_shows_untouched_stubs_and_the_quiz(chapter, tmp_path):
+    """Whatever ran, with or without the exercises of today: outputs go to the cells that made them."""
+    ran = jupytext.reads(source(chapter), fmt="py:percent")
+    ran.cells = [cell for cell in ran.cells if cell.cell_type == "code"]
+    for number, cell in enumerate(ran.cells):
+        text = f"output {number}" if "exercise" not in cell.metadata else "an old exercise"
+        cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": text})]
+        cell.metadata.pop("tags", None)
+    old = tmp_path / "old.ipynb"
+    nbformat.write(ran, old)
+    live = {"page": "", "claims": [], "stale": False}
+    page = stage.chapter_page(chapter, old, live, [])
+    code = [cell for cell in page.cells if cell.cell_type == "code"]
+    assert [cell.source for cell in code] == [cell.source for cell in ran.cells]
+    for number, cell in enumerate(code):
+        shown = [output.data["text/plain"] for output in cell.outputs]
+        if "exercise" not in cell.metadata:
+            assert shown == [f"output {number}"]
+        elif cell.source.startswith("exercises.check_"):
+            assert len(shown) == 1 and "not yet: nothing is filled in yet" in shown[0]
+        else:
+            assert shown == []
+    texts = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
+    assert sum("ic-quiz" in text for text in texts) == 1
+    assert [text for text in texts if text.startswith("## Quiz")]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_an_assignment_has_a_question_for_each_exercise(chapter):
+    notebook = assignments.assignment(chapter)
+    nbformat.validate(notebook)
+    raw = [cell.source for cell in notebook.cells if cell.cell_type == "raw"]
+    assert raw[0].startswith("# ASSIGNMENT CONFIG")
+    names = [re.search(r"name: (\w+)", text)[1] for text in raw if text.startswith("# BEGIN QUESTION")]
+    assert names == [exercise.key for exercise in exercises.EXERCISES[chapter]]
+    for word in ("QUESTION", "PROMPT", "SOLUTION", "TESTS"):
+        assert sum(text.startswith(f"# BEGIN {word}") for text in raw) == len(names)
+        assert sum(text == f"# END {word}" for text in raw) == len(names)
+
+
+def test_prose_names_exercises_that_exist():
+    for path in [ROOT / "book" / "teach.md", *(ROOT / "notebooks" / f"{chapter}.py" for chapter in CHAPTERS)]:
+        numbers = re.findall(r"\b[Ee]xercises? (\d+)", path.read_text(encoding="utf-8"))
+        assert {int(number) for number in numbers} <= set(range(1, 7)), path.name
