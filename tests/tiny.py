@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from repro import TIMED  # noqa: F401
+
 ROOT = Path(__file__).resolve().parents[1]
-TIMED = "SYM-21"
-"""The claim about seconds, which no two runs share."""
 TINY = {
     "01_symbols": {
         "n_seeds": 2, "bootstrap": 100, "progress": "off", "shipped": False, "size": 32, "trained_on": 160, "epochs": 2,

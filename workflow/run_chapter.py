@@ -15,6 +15,16 @@ from runs import ROOT, Key
 
 
 def main(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> int:
+    try:
+        return execute(preset, chapter, run, values, fingerprint)
+    except OSError as error:
+        # A full disk or a folder that can not be written; nothing has its final name yet.
+        where = error.filename or f"_build/runs/{Key(preset, chapter, run)}"
+        print(f"error: {chapter} ({preset}, {run}): {where}: {error.strerror or error}", file=sys.stderr)
+        return 1
+
+
+def execute(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> int:
     folder = ROOT / Key(preset, chapter, run).folder
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("results.json", "chapter.ipynb"):

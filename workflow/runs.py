@@ -122,7 +122,9 @@ def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
         "values": dict(given),
         # What lies behind a path, so that new weights under an old name count.
         "paths": {
-            n: _content(v) for n, v in given.items() if n in declared and declared[n].path and isinstance(v, str) and v
+            n: content_of(v)
+            for n, v in given.items()
+            if n in declared and declared[n].path and isinstance(v, str) and v
         },
     }
 
@@ -130,9 +132,40 @@ def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
 def drop_unless(key: Key, wanted: Mapping[str, Any]) -> None:
     """Take away what an earlier run left unless it has this fingerprint: Snakemake's own memory of it may be gone."""
     folder = ROOT / key.folder
-    path = folder / "fingerprint.json"
-    if not path.is_file() or json.loads(path.read_text(encoding="utf-8") or "null") != wanted:
+    try:
+        same = json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")) == wanted
+    except (FileNotFoundError, ValueError):  # none, or one that a crash cut off
+        same = False
+    if not same:
         (folder / "results.json").unlink(missing_ok=True)
+
+
+def needs(path: Path) -> dict[str, dict[str, Any]]:
+    """What runs need of a cluster: for "default", a chapter, or preset/chapter, the names of resources with their values.
+
+    Empty where a profile has no such file. Raises UsageError for one that can not be read, or that names what "default"
+    does not name.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known = set(found["default"])
+        odd = [f"{entry}.{name}" for entry, values in found.items() for name in values if name not in known]
+    except (yaml.YAMLError, UnicodeError, KeyError, TypeError, AttributeError) as error:
+        why = " ".join(str(error).split())
+        raise UsageError(
+            f"{path.name}: must have entries 'name: {{resource: value}}', 'default' first: {why}"
+        ) from None
+    if odd:
+        raise UsageError(f"{path.name}: {odd[0]}: must be one of {', '.join(sorted(known))}, which 'default' names")
+    return found
+
+
+def need(found: Mapping[str, Mapping[str, Any]], preset: str, chapter: str) -> dict[str, Any]:
+    """What one run needs: the default, over it what stands for the preset, the chapter, and the two together."""
+    entries = ("default", preset, chapter, f"{preset}/{chapter}")
+    return {name: value for entry in entries for name, value in found.get(entry, {}).items()}
 
 
 def refuse_dirty_tree() -> None:
@@ -167,7 +200,7 @@ def paths(content: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(n, value) for n, value in content["parameters"].items() if n in declared and declared[n].path and value]
 
 
-def _content(value: str) -> str:
+def content_of(value: str) -> str:
     """A file or folder as its name and a hash; what is missing is refused in the notebook, by name."""
     path = Path(value)
     if "\0" in value or not path.exists():

@@ -1,6 +1,5 @@
 """The editions of the chapters: exercises in step with the package, no solution for students, checks that pass for teachers."""
 
-import os
 import re
 
 import assignments
@@ -155,9 +154,7 @@ def test_exercises_run_in_a_fresh_kernel(chapter):
     assert all(text.startswith("✓ right") for text in shown[count:]), shown
 
 
-@pytest.mark.skipif(
-    not os.environ.get("INNERCODES_NIGHTLY"), reason="whole editions take minutes: INNERCODES_NIGHTLY=1"
-)
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", editions.EDITIONS)
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_whole_edition_runs_from_top_to_bottom(chapter, name, tmp_path):

@@ -60,7 +60,7 @@ def test_lock_satisfies_direct_dependency(line):
     assert all(need.specifier.contains(version, prereleases=True) for version in versions), versions
 
 
-@pytest.mark.parametrize("name", ["ci", "gpu", "pages"])
+@pytest.mark.parametrize("name", ["ci", "gpu", "nightly", "pages"])
 def test_workflow_is_pinned_and_bounded(name):
     text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
     uses = re.findall(r"^[ -]*uses:\s*(.+?)\s*$", text, re.MULTILINE)

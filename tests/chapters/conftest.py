@@ -1,7 +1,9 @@
 """Runs a chapter as a reader would: papermill in another process, in another folder."""
 
+import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,3 +59,35 @@ def small_checkout(checkout):
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "tiny"]
     subprocess.run(git, cwd=checkout, check=True)
     return checkout
+
+
+SHORT = "02_sparse_interactions"
+"""The chapter that `short_checkout` cuts."""
+
+
+@pytest.fixture
+def short_checkout(checkout):
+    """The copy with chapter 02 ending where its networks are trained and its first claims judged: for tests of what is around it."""
+    source = checkout / "notebooks" / f"{SHORT}.py"
+    head, *cells = re.split(r"^(?=# %%)", source.read_text(), flags=re.MULTILINE)
+    last = next(i for i, cell in enumerate(cells) if "v = {\n" in cell and "games.outputs(" in cell)
+    kept = [cell for cell in cells[: last + 1] if "plots.show(" not in cell]
+    end = next(cell for cell in cells if "\nresults.write()" in cell)
+    source.write_text("".join([head, *kept, end]))
+    (checkout / "presets" / "quick" / f"{SHORT}--default.yml").write_text(yaml.safe_dump(TINY[SHORT]))
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qam", "short"]
+    subprocess.run(git, cwd=checkout, check=True)
+    return checkout
+
+
+@pytest.fixture
+def seeds():
+    """`seeds(file, 6)` writes a sweep of chapter 02 over so many seeds."""
+
+    def write(file: Path, count: int) -> Path:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", newline="") as text:
+            csv.writer(text).writerows([("chapter", "seed"), *((SHORT, seed) for seed in range(count))])
+        return file
+
+    return write
