@@ -30,4 +30,11 @@ TINY = {
         "toy_steps": 20, "correcting_steps": 20, "widths": "8 10", "growing_epochs": 1, "messages": 20, "text_count": 20,
         "explained": 3, "classifiers": "resnet8", "classifier_epochs": 1,
     },
+    "05_four_lenses": {
+        "n_seeds": 1, "bootstrap": 100, "progress": "off", "shipped": False, "size": 32, "trained_on": 160, "beyond": "none",
+        "retrained_epochs": 2, "stages": "layer1 layer3", "fitted": 32, "unseen": 110, "read": 40, "beyond_known": 4,
+        "map_from": "label", "permutations": 19, "symbol_count": 6, "grid": 4, "sigma": 2.0, "som_epochs": 1, "batch_size": 10,
+        "best_units": 4, "columns": 60, "window": "5 20", "frames": 16, "projections": 20, "repeats": 3, "n_players": 4, "samples": 6,
+        "attack_steps": 2, "warned": 4, "units": 8, "active": 2, "sparse_steps": 30,
+    },
 }  # fmt: skip

@@ -85,7 +85,7 @@ def chapter_page(
     )
     cells = []
     for cell in page.cells:
-        if cell.cell_type == "markdown" and cell.source.startswith("## Exercises"):
+        if cell.cell_type == "markdown" and cell.source.startswith("## Exercises") and quizzes.there(chapter):
             cells.append(nbformat.v4.new_markdown_cell(f"## Quiz\n\n{raw(quizzes.markup(chapter))}"))
         if cell.cell_type == "code" and "exercise" in cell.metadata:
             # Not from the run: it may be older than the exercise.

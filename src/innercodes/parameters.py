@@ -641,6 +641,172 @@ CHAPTERS["01_symbols"] = (
 )
 
 
+CHAPTERS["05_four_lenses"] = (
+    *COMMON,
+    Parameter(
+        "dataset",
+        str,
+        "parts",
+        "The pictures: parts, or a folder below data_root with <split>/<class>/ folders of files.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
+        words="parts, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "model",
+        str,
+        "resnet8",
+        "The network; NAME or timm/NAME takes any network of timm.",
+        pattern=r"(timm/)?[A-Za-z0-9][A-Za-z0-9_.-]*",
+        words="a network of innercodes.models or of timm",
+    ),
+    Parameter("pretrained", bool, False, "Fetch timm's weights from its hub; this needs the internet."),
+    Parameter("shipped", bool, True, "Take the networks of parts that come with the book; else they are trained here."),
+    Parameter(
+        "beyond",
+        str,
+        "vit48",
+        "Other architectures, or none.",
+        pattern=r"none|[A-Za-z0-9_./-]+( [A-Za-z0-9_./-]+)*",
+        words="none, or names of innercodes.models or of timm with blanks between them",
+    ),
+    Parameter("beyond_weights", str, "", "File with the weights of that architecture.", path="file or folder"),
+    Parameter(
+        "retrained",
+        str,
+        "resnet8",
+        "Network that has twins on shuffled labels and with dropout, once for each seed; none leaves this out.",
+        pattern=r"[a-z0-9_]+",
+        words="none or a network of innercodes.models",
+    ),
+    Parameter("retrained_epochs", int, 5, "Passes in which it is trained here.", "passes", low=1, high=10_000),
+    Parameter(
+        "size", int, 48, "Side of the pictures of a network that does not say its own.", "pixels", low=32, high=512
+    ),
+    Parameter(
+        "trained_on",
+        int,
+        5000,
+        "Pictures that a network is trained on here, at most.",
+        "pictures",
+        low=32,
+        high=10_000_000,
+    ),
+    Parameter("epochs", int, 5, "Passes in which a network is trained here.", "passes", low=1, high=100_000),
+    Parameter("learning_rate", float, 0.1, "Learning rate at the start; it ends at a tenth.", low=1e-8, high=10),
+    Parameter("train_batch", int, 32, "Pictures of a step of training.", "pictures", low=2, high=100_000),
+    Parameter(
+        "stages",
+        str,
+        "auto",
+        "Stages that are looked at, shallow to deep; auto takes up to `most_stages`.",
+        pattern=r"auto|[^\s]+( [^\s]+)+",
+        words="auto, or two and more names of modules with blanks between them",
+    ),
+    Parameter("most_stages", int, 4, "Stages of a network that auto takes, at most.", "stages", low=2, high=100),
+    Parameter(
+        "fitted", int, 192, "Pictures that all lenses are fitted on, at most.", "pictures", low=20, high=10_000_000
+    ),
+    Parameter("unseen", int, 640, "Other pictures of the same classes, at most.", "pictures", low=20, high=10_000_000),
+    Parameter("read", int, 256, "Unseen pictures whose symbols are read, at most.", "pictures", low=20, high=10**7),
+    Parameter(
+        "outside",
+        str,
+        "auto",
+        "Sets of none of the known classes: auto (those of parts), none, or folders below data_root.",
+        pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*( [A-Za-z0-9_][A-Za-z0-9_.-]*)*",
+        words="auto, none, or names of folders below data_root with blanks between them",
+    ),
+    Parameter("beyond_known", int, 20, "Pictures of each of these, at most.", "pictures", low=4, high=10_000_000),
+    Parameter(
+        "regions",
+        str,
+        "oracle",
+        "Who says where the object is; oracle knows, for parts alone.",
+        choices=("oracle", "full", "center", "felzenszwalb"),
+    ),
+    Parameter("center_share", float, 0.7, "Side of the centre box, share of the picture's.", low=0.05, high=1),
+    Parameter("pooling", str, "max", "How responses are pooled to 3 x 3 cells.", choices=("max", "mean")),
+    Parameter("neighbors", int, 15, "Neighbours of UMAP.", "vectors", low=2, high=1000),
+    Parameter("min_dist", float, 0.1, "Least distance of points in UMAP's embedding.", low=0, high=1),
+    Parameter("most", int, 1000, "Symbols of a stage, at most.", "symbols", low=2, high=100_000),
+    Parameter("symbol_count", int, 32, "Symbols of each stage where all have as many.", "symbols", low=2, high=10_000),
+    Parameter(
+        "map_from",
+        str,
+        "label and prediction agree",
+        "Fitted pictures that the map is built from.",
+        choices=("label and prediction agree", "label"),
+    ),
+    Parameter("permutations", int, 49, "Permutations behind a chance level.", "draws", low=19, high=100_000),
+    Parameter(
+        "coding",
+        str,
+        "normalised",
+        "How maps become codes.",
+        choices=("normalised", "raw", "without centre", "z-scored"),
+    ),
+    Parameter("grid", int, 10, "Side of the map.", "units", low=2, high=200),
+    Parameter("sigma", float, 5.0, "Width of the neighbourhood at the start.", "units", low=1e-6, high=1000),
+    Parameter("alpha", float, 0.1, "Rate of the map at the start.", low=1e-6, high=1),
+    Parameter("som_epochs", int, 5, "Passes of the map over its pictures.", "passes", low=1, high=10_000),
+    Parameter("batch_size", int, 1, "Codes of one step of the map.", "codes", low=1, high=100_000),
+    Parameter("best_units", int, 10, "Best units that stand for a picture.", "units", low=1, high=100),
+    Parameter(
+        "columns",
+        int,
+        500,
+        "Values of a stage that are kept for its spectrum, at most.",
+        "values",
+        low=60,
+        high=100_000,
+    ),
+    Parameter(
+        "window",
+        str,
+        "10 50",
+        "First and last rank of the power law.",
+        pattern=r"[1-9]\d{0,3} [1-9]\d{0,3}",
+        words="two whole numbers from 1 to 9999 with a blank between them",
+    ),
+    Parameter("frames", int, 100, "Frames of the moving dot.", "frames", low=8, high=100_000),
+    Parameter("projections", int, 200, "Random projections of a stage.", "draws", low=20, high=1_000_000),
+    Parameter("repeats", int, 4, "Resamplings behind an interval.", "draws", low=3, high=1000),
+    Parameter(
+        "n_players",
+        int,
+        6,
+        "Patches of a picture that can be masked; a picture has 2^n masked outputs.",
+        low=4,
+        high=16,
+    ),
+    Parameter("mask_value", float, 0.5, "What a masked patch is replaced by.", low=-1e6, high=1e6),
+    Parameter(
+        "samples",
+        int,
+        32,
+        "Unseen pictures whose masked outputs are computed, and that are attacked.",
+        low=4,
+        high=100_000,
+    ),
+    Parameter(
+        "attack_size", float, 0.03137254901960784, "Half-width of the attack's box, pixels in [0, 1].", low=0, high=1
+    ),
+    Parameter("attack_steps", int, 10, "Steps of the attack.", "steps", low=1, high=10_000),
+    Parameter("attack_step", float, 0.2, "Length of a step, as a share of the half-width.", low=0, high=10),
+    Parameter(
+        "warned", int, 50, "Errors, and right predictions, that lenses are asked about, at most.", low=4, high=100_000
+    ),
+    Parameter("silenced", float, 0.2, "Share of a stage's units that are silenced.", low=0.01, high=0.99),
+    Parameter(
+        "units", int, 64, "Units of each kind that are matched with parts, at most the channels.", low=4, high=100_000
+    ),
+    Parameter("active", int, 4, "Units of the sparse autoencoder that may speak at once.", "units", low=1, high=1000),
+    Parameter("sparse_steps", int, 1000, "Steps that train a sparse autoencoder.", "steps", low=1, high=10_000_000),
+    Parameter("bootstrap", int, 1000, "Resamples behind an interval.", "draws", low=100, high=1_000_000),
+    Parameter("show_examples", bool, True, "Draw pictures; only those of embedded data are ever drawn."),
+)
+
+
 @dataclass(frozen=True)
 class Run:
     """A checked set of parameters: every value by name, the device, the seeds and whether bars are shown."""

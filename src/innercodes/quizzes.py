@@ -34,6 +34,11 @@ class Question:
     source: str
 
 
+def there(chapter: str, folder: Path = FOLDER) -> bool:
+    """Whether a chapter has a quiz."""
+    return (folder / f"{chapter}.yml").is_file()
+
+
 def read(chapter: str, folder: Path = FOLDER) -> tuple[Question, ...]:
     """The questions of a chapter. Raises ValueError, naming file and question, for what is no quiz."""
     path = folder / f"{chapter}.yml"

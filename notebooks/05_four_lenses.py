@@ -1,0 +1,665 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 Four lenses
+#
+# **Reading** 60 minutes · **quick run** 6 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to
+# download
+#
+# Four papers look at the inside of a network, each through a lens of its own: symbols, interactions, maps, spectra. None looks
+# through another's. Do they see the same thing? This chapter shows the same stages of the same networks to all four.
+#
+# ```{admonition} What nobody asked
+# :class: tip
+# 1. Do stages that condense (telescope) have steeper spectra (coding theory)?
+# 2. Do stages with diverse codes carry more symbol information?
+# 3. Does an attack change all four lenses at the same stage?
+# 4. Which lens warns of errors, unknown pictures and attacks, and do they warn better together than the usual scores?
+# 5. Does dropout change every lens in the direction that coding theory predicts?
+# 6. Can each lens tell a trained network from an untrained one, and from one that learned shuffled labels?
+# 7. Which units match known parts best: those of a sparse autoencoder, symbols, units of a map, neurons, or random projections?
+#
+# These are *our* questions. Each was written down with its test before the first run. No answer counts for or against a paper,
+# and a no is as good as a yes.
+#
+# **Sources of the lenses.** {cite:t}`lee2024symbols`, {cite:t}`ren2024`, {cite:t}`lee2023telescope`, {cite:t}`marshall2024`.
+# ```
+#
+# After this chapter you can
+#
+# - read one stage of a network through four lenses, from one pass over the pictures,
+# - give a hidden stage interactions of its own,
+# - ask whether two measures agree beyond what depth does to both,
+# - say what a combination of scores must be compared with,
+# - test which units of a layer stand for known parts.
+#
+# You need: chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
+
+# %% [markdown]
+# ## Parameters
+#
+# The cell below holds every choice of this chapter. Change one here, or from the command line with papermill.
+
+# %% tags=["parameters"]
+preset = "quick"  # scale of the run: quick, imagenet, paper
+run = "default"  # name of the run within its preset
+seed = 0  # first seed, 0 or larger
+n_seeds = 3  # seeds of networks, embeddings and maps, 1 or more
+device = "auto"  # auto, cpu, cuda, ...
+threads = 1  # CPU threads, 1 or more
+data_root = ""  # folder that holds the data sets; embedded data need none
+weights = ""  # file with a network's weights
+out_dir = "runs"  # folder that takes results.json
+progress = "auto"  # progress bars: auto, on, off
+dataset = "parts"  # the pictures: parts, or a folder below data_root
+model = "resnet8"  # the network; any name of timm works
+pretrained = False  # fetch timm's weights from its hub
+shipped = True  # take the networks of parts that come with the book
+beyond = "vit48"  # other architectures, or none
+beyond_weights = ""  # file with the weights of that architecture
+retrained = (
+    "resnet8"  # network with twins on shuffled labels and with dropout, or none
+)
+retrained_epochs = 5  # passes in which it is trained here
+size = 48  # pixels, side of the pictures of a network that does not say its own
+trained_on = 5000  # pictures that a network is trained on here, at most
+epochs = 5  # passes in which a network is trained here
+learning_rate = 0.1  # at the start; it ends at a tenth
+train_batch = 32  # pictures of a step of training
+stages = "auto"  # stages that are looked at, or auto: up to `most_stages`
+most_stages = 4  # stages of a network that auto takes, at most
+fitted = 192  # pictures that all lenses are fitted on, at most
+unseen = 640  # other pictures of the same classes, at most
+read = 256  # unseen pictures whose symbols are read, at most
+outside = "auto"  # sets of other classes: auto, none, folders below data_root
+beyond_known = 20  # pictures of each of these, at most
+regions = (
+    "oracle"  # who says where the object is: oracle, full, center, felzenszwalb
+)
+center_share = 0.7  # side of the centre box, share of the picture's
+pooling = "max"  # of a region's cells: max, mean
+neighbors = 15  # neighbours of UMAP
+min_dist = 0.1  # least distance in its embedding
+most = 1000  # symbols of a stage, at most
+symbol_count = 32  # symbols of each stage where all have as many
+map_from = "label and prediction agree"  # label and prediction agree, or label
+permutations = 49  # permutations behind a chance level
+coding = (
+    "normalised"  # how maps become codes: normalised, raw, without centre, z-scored
+)
+grid = 10  # side of the map, units
+sigma = 5.0  # width of the neighbourhood at the start, units
+alpha = 0.1  # rate of the map at the start
+som_epochs = 5  # passes of the map over its pictures
+batch_size = 1  # codes of one step of the map
+best_units = 10  # best units that stand for a picture
+columns = 500  # values of a stage that are kept for its spectrum, at most
+window = "10 50"  # first and last rank of the power law
+frames = 100  # frames of the moving dot
+projections = 200  # random projections of a stage
+repeats = 4  # resamplings behind an interval, 3 or more
+n_players = 6  # patches that can be masked: 4, 6, 8, 9, 12 or 16
+mask_value = 0.5  # what a masked patch is replaced by
+samples = 32  # unseen pictures that are masked, and attacked
+attack_size = 0.03137254901960784  # 8/255, half-width of the box in [0, 1]
+attack_steps = 10  # steps of the attack
+attack_step = 0.2  # length of a step, share of the half-width
+warned = 50  # errors, and right predictions, that lenses are asked about, at most
+silenced = 0.2  # share of a stage's units that are silenced
+units = 64  # units of each kind that are matched with parts, at most the channels
+active = 4  # units of the sparse autoencoder that may speak at once
+sparse_steps = 1000  # steps that train a sparse autoencoder
+bootstrap = 1000  # resamples behind an interval
+show_examples = True  # draw pictures (only of embedded data)
+
+# %%
+from innercodes import parameters
+
+settings = parameters.check("05_four_lenses", globals())
+settings
+
+# %%
+import pandas as pd
+from innercodes import (
+    claims,
+    interactions,
+    lens_figures,
+    lens_networks,
+    lens_studies,
+    lenses,
+    parts,
+    plots,
+    sparse_units,
+    symbol_networks,
+    symbol_views,
+)
+from innercodes.symbol_words import listed, pick
+from IPython.display import Markdown, display
+
+plots.style()
+results = claims.Results(settings)
+# Rooms of other chapters ask for a few choices more, which are fixed here.
+asked = lens_networks.on_pictures(settings)
+
+
+def keep(name, table):
+    results.metrics[name] = table.to_dict("list")
+    return table
+
+
+# %% [markdown]
+# ## One pass, four ways to look
+#
+# The pictures are those of chapter 01: objects made of three known parts on a piece of a photograph. The networks are its
+# small ResNet {cite:p}`he2016` and its small transformer, each with three seeds and an *untrained twin*: the same start, no training.
+# The ResNet has two twins more. One learned *shuffled labels*. One learned with *dropout*: after each stage every value is silenced
+# while it trains, at the rate that chapter 04 looks at. Start, pictures, passes and order are the same.
+
+# %%
+material = symbol_networks.show(asked)
+families = lens_networks.families(asked, material)
+{"dropout": lens_networks.RATE} | {
+    one.name: {"stages": one.stages, "kinds": list(one.members)} for one in families
+}
+
+# %% [markdown]
+# Each network is shown the pictures once. While a stage speaks, three things are kept of it, and all four lenses live on
+# these.
+#
+# - **Symbols** take the response in the object's box, pooled to 3 × 3 cells: vectors that are embedded and clustered.
+# - The **telescope** takes the vector code of each picture, four numbers for each channel, and lays a map over the codes.
+# - **Spectra** take some values of the whole response, and ask how fast the variance of its principal components falls.
+# - **Interactions** take the mean of each channel. How, comes next.
+#
+# ### The stage-wise network
+#
+# Interactions are defined for an output, and a stage has none. So we give it one: a linear *readout*, fitted on the
+# channel means $\bar a_s(x)$ of the fitted pictures. The network up to stage $s$ with this readout in the place of the rest is
+# its *stage-wise network*. Its masked output for a picture $x$ with class $c$ is the log-odds
+#
+# $$ v_s(S) = \log \frac{p_s(c \mid x_S)}{1 - p_s(c \mid x_S)}, \qquad
+# p_s(\cdot \mid x_S) = \operatorname{softmax}\bigl(W_s \bar a_s(x_S) + b_s\bigr) $$ (eq-readout)
+#
+# where $x_S$ shows the patches in $S$ and hides the others. The interactions $I_s(S)$ are then those of chapter 02
+# (equation {eq}`eq-harsanyi`). By hand, for the deepest stage of the first network and one picture:
+
+# %%
+network = families[0].members["trained"][0]
+stage = families[0].last
+said, logits = lenses.hear(network, material.fitted, [stage], asked)
+readout = lenses.read_out(
+    said[stage].means, material.fitted.labels, logits.shape[1]
+)
+one = material.unseen.subset(slice(0, 1))
+outputs = lenses.stagewise_outputs(
+    network, {stage: readout}, one.pictures.tensors()[0], one.labels, asked
+)[stage]
+dividends = interactions.harsanyi(outputs)
+{
+    "masks": outputs.shape[1],
+    "all shown": float(outputs[0, -1]),
+    "all hidden": float(outputs[0, 0]),
+    "sum of interactions": float(dividends.sum()),
+}
+
+# %% [markdown]
+# The sum of all interactions is the output on the whole picture, as it must be. Now the same for everything: every network,
+# every stage, every lens, with maps and spectra of resampled pictures for the intervals.
+
+# %%
+views = lenses.survey(families, asked)
+table = keep("lenses", lenses.table(views))
+table.groupby(["family", "kind", "stage"], sort=False)[
+    ["information", "unit_distance", "relative_spread", "alpha", "explained"]
+].mean().round(3)  # fmt: skip
+
+# %% [markdown]
+# What the columns mean. *Class information* is the adjusted mutual information of symbol and class, with as many symbols at
+# every stage, 0 at what permuted pictures give (chapter 01). *Unit distance / loss* is how far codes lie apart in steps that
+# the map resolves: small where a stage condenses (chapter 03). *Class spread* is how far a class is spread over the map, over the same for shuffled
+# labels. *Alpha* is the slope of the spectrum, lower is steeper (chapter 04). *R² of the strongest* is what the strongest 5 % of
+# the interactions explain of all masked outputs; it can fall below 0.
+
+# %% tags=["hide-input"]
+shown = list(lens_figures.SUMMARY)
+plots.show(
+    lens_figures.summary(table),
+    name="summary",
+    alt="Eight numbers of the four lenses by stage, a line for each kind of network. Means over seeds. "
+    + " ".join(
+        f"{name.replace('_', ' ')}: "
+        + listed(
+            table.groupby(["family", "kind", "stage"], sort=False, as_index=False)[name].mean(), name,
+            ("family", "kind", "stage"), most=18,
+        )
+        + "."
+        for name in shown
+    ),
+    caption="Stages and lenses: what each lens says of every stage of every network (means over seeds; bands from the "
+    f"smallest to the largest; {dataset}, {len(settings.seeds)} seeds).",
+)  # fmt: skip
+
+# %% [markdown]
+# Read it row by row. Each row is one lens. Ask of every panel first whether the trained line leaves the untrained one: where
+# it does not, what a lens sees is a property of layers, not of learning.
+
+# %% tags=["hide-input"]
+ends = [families[0].stages[0], families[0].last]
+Markdown(
+    f"In this run, in the trained networks of {families[0].name}, from {ends[0]} to {ends[1]}: "
+    + "; ".join(
+        f"{name.replace('_', ' ')} "
+        + " to ".join(
+            pick(table, name, family=families[0].name, kind="trained", stage=end)
+            for end in ends
+        )
+        + " (untrained "
+        + " to ".join(
+            pick(table, name, family=families[0].name, kind="untrained", stage=end)
+            for end in ends
+        )
+        + ")"
+        for name in ("information", "unit_distance", "relative_spread", "alpha", "explained")
+    )
+    + "."
+)  # fmt: skip
+
+# %% tags=["hide-input"]
+plots.show(
+    lens_figures.order_strengths(table, n_players),
+    name="orders",
+    alt="Share of interaction strength by order, a line for each stage and a panel for each kind of network. Order 1: "
+    + listed(
+        table.groupby(["family", "kind", "stage"], sort=False, as_index=False)["strength_1"].mean(), "strength_1",
+        ("family", "kind", "stage"),
+    )
+    + ".",
+    caption=f"Mean strength of the interactions of each order at the stages of {families[0].name}, as a share of all orders.",
+)  # fmt: skip
+
+# %% [markdown]
+# ## Question 1: do stages that condense have steeper spectra?
+#
+# Chapter 03 says that a stage *condenses* when its map spans little distance. Chapter 04 says that a redundant code has a
+# *steep* spectrum. Both sound like "little is left". Are they the same thing?
+#
+# A point is a stage of a trained network. Both numbers change with depth, so depth is taken out: the *partial* Spearman
+# correlation, on ranks. It is positive if condensed stages are steep. Beside it stand the untrained twins, and the same
+# points with the stages of each network exchanged.
+
+# %%
+condensed = lens_studies.condensed_and_steep(views)
+results.take("LENS-1", condensed)
+
+# %% tags=["hide-input"]
+points = keep("points", lens_studies.scatter(views))
+plots.show(
+    lens_figures.scatter(points),
+    name="points",
+    alt="Two clouds of stages. Left, unit distance over loss against alpha: "
+    + listed(points, "alpha", ("family", "kind", "stage", "distance"), most=12)
+    + ". Right, against the class information of symbols: "
+    + listed(
+        points, "information", ("family", "kind", "stage", "distance"), most=12
+    )
+    + ".",
+    caption="Each dot is a stage of a network: how far codes lie apart against the slope of the spectrum (left) and against what "
+    "symbols say about the class (right). Filled: trained. Larger: deeper.",
+)
+
+# %% [markdown]
+# Look at filled and open dots apart. The correlation of the claim is within the filled ones, and with depth, the size of the dots,
+# taken out. Then look at circles and squares apart. Exchanging stages within each network destroys what goes together *within* a
+# network and keeps what differs *between* networks.
+
+# %% tags=["hide-input"]
+if not isinstance(condensed, str):
+    value, mixed = condensed["value"], condensed["baseline"]["stages exchanged"]
+    display(
+        Markdown(
+            f"In this run the correlation is {value:.2f}, and {mixed:.2f} with stages exchanged within each network: "
+            + (
+                "most of it is there without any link between stages. It is a difference between networks, whatever the verdict."
+                if abs(mixed) > abs(value) / 2
+                else "what links the two is within networks."
+            )
+        )
+    )
+
+# %% [markdown]
+# ## Question 2: do diverse codes carry more symbol information?
+#
+# Chapter 03 finds codes *diverse* where units lie far apart. Chapter 01 asks what symbols say about the class. If diversity is
+# for telling classes apart, stages with far units should have telling symbols. The right panel above shows the points; as a
+# control labels are permuted picture by picture.
+
+# %%
+results.take("LENS-2", lens_studies.diverse_and_telling(views))
+
+# %% [markdown]
+# ## Question 3: does an attack strike all lenses at the same stage?
+#
+# An attack moves a picture by less than one can see and changes the answer. Each paper has its own sign of it. Does it show
+# at the same stage? We attack some unseen pictures with PGD {cite:p}`madry2018`, and move the same pictures by *noise of the same length*.
+# In each lens we measure how far a picture moves:
+#
+# - the share of cells whose symbol changes,
+# - how far its best units move on the torus,
+# - how far random projections move, over their spread,
+# - how much its interactions of more than half of the patches change, over the strength of all.
+#
+# The AUROC is the chance that an attacked picture moved farther than a noisy one. 0.5 means that a lens sees no more than noise. The
+# claim takes the *smallest* of the four, at the stage where their mean is largest.
+
+# %%
+changes = lens_studies.attack(views)
+results.take("LENS-3", lens_studies.same_stage(views, changes))
+
+# %% tags=["hide-input"]
+struck = keep("changes", lens_studies.changes_table(views, changes))
+plots.show(
+    lens_figures.units(struck),
+    name="changes",
+    alt="AUROC of PGD against noise of equal length, by stage and lens, for trained and untrained networks: "
+    + listed(struck, "value", ("kind", "reader", "stage"))
+    + ".",
+    caption="How well the size of the change tells an attack from noise of equal length, by lens and stage (95 % intervals; "
+    "dotted: chance). Each network is attacked itself.",
+)
+
+# %% tags=["hide-input"]
+Markdown(
+    "In the trained networks each lens is highest at: "
+    + "; ".join(
+        f"{lens} {part.loc[part['value'].idxmax(), 'stage']} ({part['value'].max():.2f})"
+        for lens, part in struck[struck["kind"] == "trained"].groupby(
+            "reader", sort=False
+        )
+    )
+    + "."
+)
+
+# %% [markdown]
+# ## Question 4: which lens warns first?
+#
+# Three reasons not to trust an answer: the network errs, the picture is of no known class, the picture was attacked. Each
+# lens has a number for one picture at the last stage:
+#
+# - *symbols*: the expected symbol score of the predicted class,
+# - *interactions*: minus the share of strength of high order,
+# - *telescope*: minus the distance of the best units to the centre of the predicted class,
+# - *spectra*: minus the mean squared component over its variance, in the window of the power law.
+#
+# Their combination is a logistic regression whose weights come from the other half of the pictures. Beside them stand scores that
+# need no lens: max-softmax {cite:p}`hendrycks2017`, energy {cite:p}`liu2020energy` and Mahalanobis {cite:p}`lee2018mahalanobis`, and
+# of these always the best one of each task. All scores are asked about the same pictures.
+
+# %%
+warned_of = lens_studies.warnings(views, changes)
+results.take("LENS-4", lens_studies.together_warn(views, warned_of))
+
+# %% tags=["hide-input"]
+if not isinstance(warned_of, str):
+    told = keep("warnings", lens_studies.warning_table(views, warned_of))
+    plots.show(
+        lens_figures.dots(told, "question", "reader", "AUROC", 0.5),
+        name="warnings",
+        alt="AUROC of right predictions against errors, outside pictures and attacks for each score: "
+        + listed(told, "value", ("question", "kind", "reader"))
+        + ".",
+        caption="How well each score tells right predictions from errors, from pictures of no known class and from successful "
+        "attacks (95 % intervals). Untrained: lenses of the untrained twin on the same pictures.",
+    )
+    display(
+        Markdown(
+            "Mean over the three tasks, trained networks: "
+            + ", ".join(
+                f"{name} {pick(told, 'value', kind='trained', reader=name)}"
+                for name in told["reader"].unique()
+            )
+            + "."
+        )
+    )
+
+# %% [markdown]
+# Two cautions from chapter 01 hold here too. A score that falls with every error also falls with attacks, since these make the network
+# err. And the weights of the combination have seen examples of what they warn of; the usual scores have not.
+#
+# ## Question 5: does dropout change every lens as coding theory says?
+#
+# A network that learns while its units drop out needs a *redundant* code. Chapter 04 draws conclusions for spectra. For all four
+# lenses the prediction is: a steeper spectrum (lower alpha); codes that lie closer (lower unit distance over loss); symbols that stay
+# the same when units are silenced; and less strength in high orders, which need many patches at once.
+#
+# Each difference is dropout minus plain, mean over stages and seeds.
+
+# %%
+twins = lens_networks.twin_family(families)
+sides = lens_studies.dropout_sides(views, twins)
+results.take("LENS-5", lens_studies.dropout_differs(sides))
+
+# %% tags=["hide-input"]
+if twins is not None:
+    apart = keep("dropout", lens_studies.differences(sides))
+    plots.show(
+        lens_figures.differences(apart),
+        name="dropout",
+        alt="Dropout minus plain for each lens with its interval, and the predicted sign: "
+        + "; ".join(
+            f"{row.lens} {row.value:.3g} ({row.low:.3g} to {row.high:.3g}), predicted "
+            f"{'above' if row.predicted > 0 else 'below'} 0"
+            for row in apart.itertuples()
+        )
+        + ".",
+        caption="What dropout changes in each lens, each on its own scale: difference with its 95 % interval; the arrow points to the side that "
+        "coding theory predicts. Circles lie there with their whole interval.",
+    )
+    right = {
+        kind: [float(view.right.double().mean()) for view in views.of(twins, kind)]
+        for kind in twins.members
+    }
+    results.metrics["accuracy"] = right
+    display(pd.DataFrame(right, index=settings.seeds).T.round(3))
+
+# %% [markdown]
+# The table shows accuracy on unseen pictures. Look at it before you believe a difference: twins with the same number of passes need
+# not be equally good, and a network that has learned less differs from a plain one for that reason too.
+#
+# ## Question 6: can the lenses tell what a network learned?
+#
+# Three networks of the same shape: trained, untrained, and trained on shuffled labels. The last has learned, but nothing about
+# classes. Each lens gets one number, the one that its chapter cares about most, at the last stage. A lens tells the networks
+# apart if the trained one differs from *both* others.
+
+# %%
+numbers = lens_studies.main_numbers(views, twins)
+results.take("LENS-6", lens_studies.tell_networks(numbers))
+
+# %% tags=["hide-input"]
+if twins is not None:
+    main = keep("main numbers", lens_studies.numbers_table(numbers))
+    display(main.pivot(index="lens", columns="kind", values="value").round(3))
+    display(
+        Markdown(
+            "Trained minus each twin, with its interval: "
+            + "; ".join(
+                f"{lens}, {kind}: {one.value:.3g} ({one.interval()[0]:.3g} to {one.interval()[1]:.3g})"
+                for lens, part in numbers.items()
+                for kind, one in part["differences"].items()
+            )
+            + "."
+        )
+    )
+
+# %% [markdown]
+# ## Question 7: which units know the parts?
+#
+# Each lens cuts a stage into units: symbols, units of a map, neurons, random projections. A newer proposal is the *sparse
+# autoencoder*. It writes a response $x$ as a sum of few directions from a learned dictionary
+# {cite:p}`makhzani2013,bricken2023,gao2024`:
+#
+# $$ z = \operatorname{TopK}\bigl(W_e (x - \mu) + b\bigr), \qquad \hat x = \mu + W_d\, z $$ (eq-topk)
+#
+# where TopK keeps the largest entries and puts the others to 0. Here we know what each cell shows. For each part we choose the best unit on one half
+# of the pictures and ask it on the other: the AUROC of cells that show the part against all others. Every kind has as many units, and
+# may speak for a part by responding or by falling silent. Units are compared before a winner is chosen among them.
+
+# %%
+matched = sparse_units.matches(views)
+results.take("LENS-7", sparse_units.best_units(matched))
+
+# %% tags=["hide-input"]
+known = material.known is not None
+names = (
+    [part.name for part in parts.PARTS]
+    if known
+    else list(material.unseen.pictures.names)
+)
+if len(matched.parts):
+    fitting = keep("units", sparse_units.table(matched))
+    plots.show(
+        lens_figures.units(fitting),
+        name="units",
+        alt="AUROC of the best unit for what cells show, by stage and kind of unit: "
+        + listed(fitting, "value", ("kind", "reader", "stage"), most=45)
+        + ".",
+        caption=f"How well the best units of each kind tell {'the parts of objects' if known else 'classes'} on held-out pictures "
+        "(mean over parts; 95 % intervals). Shuffled parts: those of whole pictures exchanged.",
+    )  # fmt: skip
+
+# %% tags=["hide-input"]
+if len(matched.parts):
+    each = keep("parts", sparse_units.by_part(matched, names))
+    if known:
+        plots.show(
+            lens_figures.parts(each),
+            name="parts",
+            alt="AUROC of the best unit of each kind for each part: "
+            + listed(each, "value", ("reader", "part"), most=60)
+            + ".",
+            caption="The same for each part, at the stage where it is highest (trained networks, mean over seeds).",
+        )
+
+# %% tags=["hide-input"]
+if show_examples and known and material.unseen.pictures.embedded:
+    code = views.of(families[0], "trained")[0].stages[families[0].last].code
+    seen = material.unseen.subset(slice(0, code.symbols["unseen"].shape[0]))
+    plots.show(
+        symbol_views.montage(
+            seen.pictures, seen.boxes, code.symbols["unseen"], sparse_units.truths(families[0], asked),
+            ("ground", *names), seed=seed,
+        ),
+        name="montage",
+        alt="Rows of regions with one cell outlined, a row for each of the six most frequent symbols of the last stage, with the "
+        "commonest true part of its cells and its share.",
+        caption="Regions of the most frequent symbols of the last stage: the units of the first lens, to look at (first seed); "
+        f"{parts.scenes.CREDIT}.",
+    )  # fmt: skip
+
+# %% [markdown]
+# ## What this leaves open
+#
+# **Few networks.** Two architectures, three seeds. A stage is not an independent sample: the stages of a network share its
+# start. The intervals are over pictures, not over architectures.
+#
+# **Between networks or within.** The registered test of questions 1 and 2 takes all stages together. Where two architectures differ in both
+# numbers, that alone makes a correlation. The control with exchanged stages shows how much, and the verdict does not count it.
+#
+# **One number for a lens.** Each lens has many. We fixed one for each question before the run; another may answer otherwise. The
+# summary shows eight.
+#
+# **The readout.** A stage's interactions are those of a linear readout on channel means. It is fitted on few pictures, and a
+# stage that knows the class only in its places looks ignorant through it.
+#
+# **Six patches.** With $2^6$ masks the strongest 5 % are four interactions. Chapter 02 has finer games.
+
+# %% [markdown]
+# ## Exercises
+#
+# **1. Same thing twice?** (easy, 10 minutes). Two numbers rise with depth in every network. Their Spearman correlation over all
+# stages is 0.9. Guess the partial correlation given depth, then run the cell with noise of your choice.
+#
+# ```{dropdown} Hint
+# What is left of each number when depth is taken out?
+# ```
+#
+# ```{dropdown} Solution
+# Around 0, whatever the noise: both follow depth and nothing else. That is why questions 1 and 2 take depth out.
+# ```
+
+# %%
+import numpy as np
+from innercodes import spectra
+
+noise = 0.2  # your choice
+rng = np.random.default_rng(seed)
+depth = np.tile(np.arange(4.0), 50)
+first, second = (depth + noise * rng.normal(size=200) for _ in range(2))
+float(spectra.partial_spearman(first, second, depth))
+
+# %% [markdown]
+# **2. A fair fight** (medium, 15 minutes). The combination of question 4 learned from examples. Make the comparison fair the other way: let a
+# logistic regression learn from the three usual scores as well. Which wins then?
+#
+# ```{dropdown} Hint
+# `lens_studies.combine` takes any scores (pictures, k); the usual ones are in `warned_of.scores["trained"]`.
+# ```
+#
+# ```{dropdown} Solution
+# Stack the three scores of a seed, call `lens_studies.combine(stacked, warned_of.groups[0], task)` for tasks 1, 2 and 3, and compare
+# AUROCs with those of the lenses. If the usual scores gain as much as the lenses did, the gain came from learning, not from looking.
+# ```
+#
+# **3. Match the accuracy** (hard, 30 minutes, one run). The twin with dropout may be worse. Compare it with a plain network that is
+# as bad: one of those after fewer passes, which come with the book (`parts_resnet8_after1` to `after4`). Which differences remain?
+#
+# ```{dropdown} Hint
+# `models.load(..., weights=models.checkpoint("parts_resnet8_after2", seed))` in the place of the trained networks of the twins' family.
+# ```
+#
+# ```{dropdown} Solution
+# Build the `Family` with these networks as "trained", run `lenses.survey` on it, and call `lens_studies.dropout_sides`. What keeps its
+# sign is dropout's; what vanishes was accuracy's.
+# ```
+
+# %% [markdown]
+# ## The record
+#
+# Every question, with its number, its interval, its baselines and the verdict. No verdict here counts for or against a paper: none of
+# them asked. *Not reproduced* means that the answer is no.
+
+# %%
+results.write()
+results
+
+# %% [markdown]
+# **What was easy.** To point four lenses at one stage: each takes a few lines once its chapter is written.
+#
+# **What was hard.** To compare them. A lens speaks about a layer, a picture, a cell or a mask, and a common question needs a common thing to
+# ask about. Most choices of this chapter are of that kind, and stand in the parameter cell.
+#
+# **What we chose where the registered text leaves room.** LENS-3 finds the stage anew for each network. LENS-4 takes the best usual score
+# of each task, the harder reading. LENS-5 takes means over stages. LENS-7 takes the mean over stages, and units before they
+# compete. The dropout twin's BatchNorm statistics are set again without dropout, as in chapter 04.
+#
+# ## Summary
+#
+# The record above is the summary. Read each verdict with its baseline: the untrained twin, the other seeds, the score that costs
+# nothing. Where a lens and a baseline agree, the lens was not needed.
+#
+# Further reading: {cite:t}`gao2024` for sparse autoencoders; {cite:t}`bricken2023` for what their units may mean;
+# {cite:t}`makhzani2013` for the first of the kind; the four papers for the lenses: {cite:t}`lee2024symbols`,
+# {cite:t}`ren2024`, {cite:t}`lee2023telescope`, {cite:t}`marshall2024`.
