@@ -70,9 +70,7 @@ pretrained = False  # fetch timm's weights from its hub
 shipped = True  # take the networks of parts that come with the book
 beyond = "vit48"  # other architectures, or none
 beyond_weights = ""  # file with the weights of that architecture
-retrained = (
-    "resnet8"  # network with twins on shuffled labels and with dropout, or none
-)
+retrained = "resnet8"  # its twins: shuffled labels, dropout; or none
 retrained_epochs = 5  # passes in which it is trained here
 size = 48  # pixels, side of the pictures of a network that does not say its own
 trained_on = 5000  # pictures that a network is trained on here, at most
@@ -86,9 +84,7 @@ unseen = 640  # other pictures of the same classes, at most
 read = 256  # unseen pictures whose symbols are read, at most
 outside = "auto"  # sets of other classes: auto, none, folders below data_root
 beyond_known = 20  # pictures of each of these, at most
-regions = (
-    "oracle"  # who says where the object is: oracle, full, center, felzenszwalb
-)
+regions = "oracle"  # oracle, full, center, felzenszwalb
 center_share = 0.7  # side of the centre box, share of the picture's
 pooling = "max"  # of a region's cells: max, mean
 neighbors = 15  # neighbours of UMAP
@@ -97,9 +93,7 @@ most = 1000  # symbols of a stage, at most
 symbol_count = 32  # symbols of each stage where all have as many
 map_from = "label and prediction agree"  # label and prediction agree, or label
 permutations = 49  # permutations behind a chance level
-coding = (
-    "normalised"  # how maps become codes: normalised, raw, without centre, z-scored
-)
+coding = "normalised"  # normalised, raw, without centre, z-scored
 grid = 10  # side of the map, units
 sigma = 5.0  # width of the neighbourhood at the start, units
 alpha = 0.1  # rate of the map at the start
