@@ -49,11 +49,18 @@ def kill_when(folder: Path, appears: Path) -> None:
 
 
 def pages(folder: Path) -> dict[str, str]:
-    """Every page without what has to differ between two builds: times, and cell ids that are drawn at random."""
+    """Every page without what has to differ between two builds: times, and names that nobody reads.
+
+    Cell ids are drawn at random. Clip paths are named after their place to the last bit, which matplotlib's layout does not keep.
+    """
     site = folder / "_build" / "html"
     found = {}
     for page in sorted(site.rglob("*.html")):
-        text = re.sub(r"\d+\.\d min|>\d+\.\d</td>|>\d{4}-\d\d-\d\d</td>|\bid[0-9a-f-]+\b", "", page.read_text())
+        text = re.sub(
+            r"\d+\.\d min|>\d+\.\d</td>|>\d{4}-\d\d-\d\d</td>|\bid[0-9a-f-]+\b|(?<=-)p[0-9a-f]{10}\b",
+            "",
+            page.read_text(),
+        )
         found[str(page.relative_to(site))] = without_seconds(text)
     return found
 
