@@ -273,7 +273,7 @@ def test_a_run_out_of_memory(fault, short_checkout, seeds, tmp_path):
 
 @pytest.mark.nightly
 def test_a_full_disk(short_checkout, seeds, tmp_path):
-    """Every write of a run on a disk of 100 kB to 1 MB ends in one line; with room the same command goes on."""
+    """A run on a disk of 4, 16 and 64 kB ends in one line; with room the same command goes on."""
     build = short_checkout / "_build"
     build.mkdir()
     done = subprocess.run(
