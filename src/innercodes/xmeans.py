@@ -49,14 +49,16 @@ def fit(
        top would end the search there, as it often does in pyclustering: one cut through 200 blobs gains nothing. The
        penalty takes the size of the whole data, because a region of a dozen points is too small for BIC.
     2. Merge. Spheres cut a long cluster in pieces. As in Ishioka (2005), neighbours are joined where one cluster has the
-       better BIC than two, here with a full covariance each. The points keep their hard labels (the classification likelihood
-       of Biernacki, Celeux & Govaert 2000): the two halves of a Gaussian then lose, those of a box draw level and the
-       penalty decides. Covariances have the conjugate prior of Fraley & Raftery (2007), d + 2 points of the pooled
+       better BIC than two, once with a full covariance each and once with one variance each. The points keep their hard labels
+       (the classification likelihood of Biernacki, Celeux & Govaert 2000): the two halves of a Gaussian then lose, those of
+       a box draw level and the penalty decides. Covariances have the conjugate prior of Fraley & Raftery (2007), d + 2 points of the pooled
        variance, so that a few points have one too. Each cluster is compared with its `neighbors` nearest; mutually best
        pairs are joined until none gains, and the least harmful ones beyond that until `most` are left.
     3. K-means over all points from these centres, until none moves by more than `tolerance` times the standard deviation of
        the data. Steps 2 and 3 are repeated, `rounds` times at most, until they join no more than the share `stop`: joined
        cells of an even cloud have ragged borders, and look like two until k-means has straightened them.
+    4. Choose. Full covariances find long clusters, and join round ones that touch; single variances cut long ones. Taken is
+       what has the better BIC of the two, each cluster with the covariance that suits it (Fraley & Raftery 2002).
 
     Meant for few dimensions. Points all alike are one cluster; copies of a few points are a cluster each. Same seed, same
     bits. `backend="pyclustering"` is that library's search in C++ from 2 centres of k-means++, its tolerance in units of the
@@ -89,12 +91,20 @@ def fit(
     else:
         floor, step = TINY * variance, tolerance * math.sqrt(variance)
         draws = np.random.default_rng(seed).random((len(x), 2))
-        centers = _kmeans(x, _split(x, draws, tree_steps, step, floor), step, 4)
-        for _ in range(rounds):
-            before = len(centers)
-            centers = _kmeans(x, _merge(x, centers, most, neighbors, floor), step, 100)
-            if len(centers) > (1 - stop) * before:
-                break
+        leaves = _kmeans(x, _split(x, draws, tree_steps, step, floor), step, 4)
+        found = []
+        for full in (True, False):
+            centers = leaves
+            for _ in range(rounds):
+                before = len(centers)
+                centers = _kmeans(x, _merge(x, centers, most, neighbors, floor, full), step, 100)
+                if len(centers) > (1 - stop) * before:
+                    break
+            found.append(centers)
+        moments = [_moments(x, centers, floor) for centers in found]
+        prior = min(pooled for *_, pooled in moments)  # one for both, and one that leaves long clusters thin
+        bics = [_bic_of(n, scatter, prior, len(x)) for n, _, scatter, _ in moments]
+        centers = found[int(np.argmax(bics))]
     centers = torch.from_numpy(centers + middle).to(points.device)
     labels = assign(points, centers)
     while len(used := labels.unique()) < len(centers):
@@ -257,8 +267,8 @@ def _kmeans(x: np.ndarray, centers: np.ndarray, tolerance: float, steps: int) ->
     return centers
 
 
-def _merge(x: np.ndarray, centers: np.ndarray, most: int, neighbors: int, floor: float) -> np.ndarray:
-    """Means of the clusters that are left when neighbours have been joined, at most `most`."""
+def _moments(x: np.ndarray, centers: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Counts (k,), means (k, d) and scatter matrices (k, d, d) of the points nearest to each centre, and their pooled variance."""
     size, d = x.shape
     labels = KDTree(centers).query(x)[1]
     n, sums = _sums(x, labels, len(centers))
@@ -267,15 +277,40 @@ def _merge(x: np.ndarray, centers: np.ndarray, most: int, neighbors: int, floor:
     away = x - means[labels]
     scatter = _sums((away[:, :, None] * away[:, None]).reshape(size, d * d), labels, len(n))[1].reshape(-1, d, d)
     pooled = max(scatter.trace(axis1=1, axis2=2).sum() / (d * max(size - len(n), 1)), floor)
+    return n, means, scatter, pooled
 
-    def likelihood(n: np.ndarray, scatter: np.ndarray) -> np.ndarray:
-        # Without the terms that are the same for two clusters and for their union.
-        weight = d + 2
+
+def _likelihood(n: np.ndarray, scatter: np.ndarray, pooled: float, full: bool) -> np.ndarray:
+    """Log-likelihood of each cluster as a Gaussian, without the terms that are the same for two clusters and for their union."""
+    d = scatter.shape[-1]
+    weight = d + 2
+    if full:
         covariance = (scatter + weight * pooled * np.eye(d)) / (n + weight)[:, None, None]
         fits = np.einsum("kij,kji->k", np.linalg.inv(covariance), scatter)
         return n * np.log(n) - n / 2 * np.linalg.slogdet(covariance)[1] - fits / 2
+    squares = scatter.trace(axis1=1, axis2=2)
+    variance = (squares / d + weight * pooled) / (n + weight)
+    return n * np.log(n) - n * d / 2 * np.log(variance) - squares / (2 * variance)
 
-    parameters = 1 + d + d * (d + 1) / 2  # of one cluster: weight, mean, covariance
+
+def _parameters(d: int, full: bool) -> float:
+    """Of one cluster: weight, mean, covariance."""
+    return 1 + d + (d * (d + 1) / 2 if full else 1)
+
+
+def _bic_of(n: np.ndarray, scatter: np.ndarray, pooled: float, size: int) -> float:
+    """BIC of hard clusters, but for what is the same for all: each as a long or a round Gaussian, whichever is better."""
+    d = scatter.shape[-1]
+    long, round_ = (
+        _likelihood(n, scatter, pooled, full) - _parameters(d, full) / 2 * math.log(size) for full in (True, False)
+    )
+    return float(np.maximum(long, round_).sum())
+
+
+def _merge(x: np.ndarray, centers: np.ndarray, most: int, neighbors: int, floor: float, full: bool) -> np.ndarray:
+    """Means of the clusters that are left when neighbours have been joined, at most `most`."""
+    n, means, scatter, pooled = _moments(x, centers, floor)
+    parameters = _parameters(x.shape[1], full)
     while len(n) > 1:
         k = len(n)
         near = KDTree(means).query(means, k=min(neighbors + 1, k))[1]
@@ -285,8 +320,10 @@ def _merge(x: np.ndarray, centers: np.ndarray, most: int, neighbors: int, floor:
         both = n[a] + n[b]
         apart = means[a] - means[b]
         joint = scatter[a] + scatter[b] + (n[a] * n[b] / both)[:, None, None] * apart[:, :, None] * apart[:, None]
-        own = likelihood(n, scatter)
-        gain = likelihood(both, joint) - own[a] - own[b] + parameters / 2 * np.log(both)
+        own = _likelihood(n, scatter, pooled, full)
+        # Spheres cut where a cluster is not quite round: joined more readily, by the size of the whole data as in the split.
+        log_size = np.log(both) if full else math.log(len(x))
+        gain = _likelihood(both, joint, pooled, full) - own[a] - own[b] + parameters / 2 * log_size
         best = np.full(k, -np.inf)
         np.maximum.at(best, a, gain)
         np.maximum.at(best, b, gain)

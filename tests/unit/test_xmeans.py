@@ -112,14 +112,43 @@ def test_merging_is_what_counts_long_clusters():
 def test_halves_are_joined_where_there_is_one_hump_only():
     x = ball(1000).numpy() * [3, 1, 1]
     halves = np.stack([x[x[:, 0] < 0].mean(0), x[x[:, 0] >= 0].mean(0)])
-    np.testing.assert_allclose(xmeans._merge(x, halves, 10, 6, 1e-12), x.mean(0)[None], atol=1e-12)
+    np.testing.assert_allclose(xmeans._merge(x, halves, 10, 6, 1e-12, True), x.mean(0)[None], atol=1e-12)
     two = np.concatenate([x, x + np.array([0, 8, 0])])
-    assert len(xmeans._merge(two, np.array([[0.0, 0, 0], [0, 8, 0]]), 10, 6, 1e-12)) == 2
+    assert len(xmeans._merge(two, np.array([[0.0, 0, 0], [0, 8, 0]]), 10, 6, 1e-12, True)) == 2
     # Four quarters, so that scatter matrices of unions are used again.
     quarters = np.stack(
         [x[(x[:, 0] < 0) == p][(x[(x[:, 0] < 0) == p][:, 1] < 0) == q].mean(0) for p in (0, 1) for q in (0, 1)]
     )
-    np.testing.assert_allclose(xmeans._merge(x, quarters, 10, 1, 1e-12), x.mean(0)[None], atol=1e-12)
+    np.testing.assert_allclose(xmeans._merge(x, quarters, 10, 1, 1e-12, True), x.mean(0)[None], atol=1e-12)
+
+
+def test_clusters_are_chosen_by_log_likelihood_less_the_penalty():
+    x, labels = apart(4, 2, seed=3)
+    x = x.numpy()
+    x[labels == 2] *= [1, 0.05]  # one that is long
+    expected, counts, scatters, pooled = 0, [], [], 0.2
+    for i in range(4):
+        mine = x[labels == i]
+        n, scatter = len(mine), (mine - mine.mean(0)).T @ (mine - mine.mean(0))
+        counts.append(n)
+        scatters.append(scatter)
+        bics = []
+        for moments, parameters in ((scatter, 6), (np.eye(2) * np.trace(scatter) / 2, 4)):
+            covariance = (moments + 4 * pooled * np.eye(2)) / (n + 4)
+            logs = multivariate_normal.logpdf(mine, mine.mean(0), covariance) + np.log(2 * np.pi) + np.log(n)
+            bics.append(logs.sum() - parameters / 2 * np.log(500))
+        assert np.argmax(bics) == (0 if i == 2 else 1)
+        expected += max(bics)
+    found = xmeans._bic_of(np.array(counts, float), np.stack(scatters), pooled, 500)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_round_clusters_that_touch_are_not_joined(seed):
+    x, truth = blobs(500 + seed, 8000, 120, 1, 12, gauss=False)
+    told = KMeans(120, random_state=seed).fit(x.numpy()).labels_
+    found = xmeans.fit(x, seed).labels
+    assert adjusted_rand_score(truth, found) >= 0.9 * adjusted_rand_score(truth, told)
 
 
 def test_the_cap_joins_what_costs_least():
