@@ -78,6 +78,10 @@ instructor: $(READY)  ## the notebooks with solutions filled in and teaching not
 assignments: $(READY)  ## the exercises in the raw format of otter-grader, into _build/assignments
 	@$(BIN)/python workflow/assignments.py
 
+.PHONY: pdf
+pdf: book  ## print the whole book as _build/inner-codes-<version>.pdf (needs Chromium)
+	@$(BIN)/python workflow/pdf.py
+
 readme: book  ## bring the picture and the tally of README.md in step with the book
 	@$(BIN)/python workflow/readme.py
 

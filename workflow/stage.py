@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import exercise_cells
+import glossary_links
 import jupytext
 import nbformat
 import runs
+import version
 import yaml
 
-from innercodes import claims, provenance, quizzes
+from innercodes import claims, provenance, quizzes, site
 
 ROOT = runs.ROOT
 
@@ -42,10 +44,16 @@ def stage(target: Path) -> None:
         write(target / f"{live['page']}.ipynb", nbformat.writes(notebook))
         for run in recorded:
             write(target / f"{run['page']}.md", recorded_page(run))
+    for path in claims_pages():
+        write(target / "claims" / f"{path.stem}.md", claims_page(path))
+    shutil.copy(ROOT / "CITATION.cff", target)
     write(target / "_data" / "runs.json", json.dumps(found, ensure_ascii=False))
     write(target / "_toc.yml", yaml.safe_dump(contents(found), sort_keys=False))
     write(target / "_config.yml", yaml.safe_dump(configuration(), sort_keys=False))
     downloads(target / "_downloads")
+    scorecard = site.export_rows(found)
+    write(target / "_downloads" / "scorecard.csv", site.as_csv(scorecard))
+    write(target / "_downloads" / "scorecard.json", json.dumps(scorecard, indent=1, ensure_ascii=False) + "\n")
 
 
 def write(path: Path, text: str) -> None:
@@ -53,21 +61,26 @@ def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def describe(result: dict[str, Any], page: str) -> dict[str, Any]:
+def now(chapter: str) -> tuple[str, str]:
+    """What a run of a chapter would be keyed on today. It takes seconds: once for all runs of a chapter."""
+    return provenance.source_hash(chapter), provenance.claims_hash(chapter)
+
+
+def describe(result: dict[str, Any], page: str, today: tuple[str, str] | None = None) -> dict[str, Any]:
     """A results file as the site uses it: without paths, with its page and whether the chapter is newer."""
     for name, value in runs.paths(result):
         result["parameters"][name] = Path(value).name
-    made, chapter = result["provenance"], result["chapter"]
-    now = (provenance.source_hash(chapter), provenance.claims_hash(chapter))
+    made = result["provenance"]
     # Old numbers, or verdicts by tests that have changed since.
-    stale = (made["source_hash"], made["claims_hash"]) != now
+    stale = (made["source_hash"], made["claims_hash"]) != (today or now(result["chapter"]))
     return result | {"page": page, "stale": stale}
 
 
 def recorded_runs(chapter: str) -> list[dict[str, Any]]:
     """The recorded runs of a chapter, from results/."""
+    today = now(chapter)
     return [
-        describe(json.loads(path.read_text(encoding="utf-8")), f"results/{path.parent.name}/{path.stem}")
+        describe(json.loads(path.read_text(encoding="utf-8")), f"results/{path.parent.name}/{path.stem}", today)
         for path in sorted((ROOT / "results").glob(f"*/{chapter}--*.json"))
     ]
 
@@ -83,6 +96,10 @@ def chapter_page(
         for cell in nbformat.read(executed, as_version=4).cells
         if cell.cell_type == "code" and "injected-parameters" not in cell.metadata.get("tags", ())
     )
+    prose = [cell for cell in page.cells if cell.cell_type == "markdown"]
+    terms = glossary_links.read(ROOT / "book" / "glossary.md")
+    for cell, linked in zip(prose, glossary_links.link([cell.source for cell in prose], terms), strict=True):
+        cell.source = linked
     cells = []
     for cell in page.cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## Exercises") and quizzes.there(chapter):
@@ -150,12 +167,20 @@ def figure(data: dict[str, Any], mark: dict[str, str], run: dict[str, Any], chap
     line = f"<p class='ic-provenance'>{provenance_text(run)} · <a href='{chapter_link}#fig-{mark['figure']}'>the cell</a></p>"
     plotly = data.get("application/vnd.plotly.v1+json")
     if plotly is None:
-        return data["text/html"].replace("</figure>", f"{line}</figure>")
+        return runs.lean(data["text/html"]).replace("</figure>", f"{line}</figure>")
     height = plotly["layout"].get("height", 450)
     # The script element keeps the figure's JSON out of the page's text; '</' would end it early.
     content = json.dumps({"data": plotly["data"], "layout": plotly["layout"]}).replace("</", "<\\/")
+    # Plotly's own menus can not be reached by keyboard. Real ones stand here from the start, so that nothing moves when the
+    # figure is drawn.
+    menus = "".join(
+        "<select class='ic-menu' aria-label='What the figure shows'>"
+        + "".join(f"<option>{html.escape(button['label'])}</option>" for button in menu["buttons"])
+        + "</select>"
+        for menu in plotly["layout"].get("updatemenus", ())
+    )
     return (
-        f"<figure class='ic-figure'><div class='ic-plotly' role='img' aria-label='{html.escape(mark['alt'], quote=True)}' "
+        f"<figure class='ic-figure'>{menus}<div class='ic-plotly' role='img' aria-label='{html.escape(mark['alt'], quote=True)}' "
         f"style='height:{height}px'><script type='application/json'>{content}</script></div>"
         f"<figcaption>{html.escape(mark['caption'])}</figcaption>{line}</figure>"
     )
@@ -215,6 +240,33 @@ The figures of [the chapter](../../notebooks/{chapter}) on other data or network
 """
 
 
+def claims_pages() -> list[Path]:
+    """The claims files, each of which gets a page."""
+    return sorted((provenance.ROOT / "claims").glob("*.yml"))
+
+
+def claims_page(path: Path) -> str:
+    """A claims file as it stands in the repository, a section for each claim, so that the scorecard can link to it."""
+    head, *entries = re.split(r"^(?=  - id: )", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    sections = []
+    for entry in entries:
+        name = re.match(r"  - id: (\S+)", entry)[1]
+        sections.append(f'## {name}\n\n{raw(f"""<span id="{name}"></span>""")}\n\n{listing(entry)}')
+    return f"""# Claims file: {path.stem}
+
+What is claimed and how it is judged, as it was fixed before the runs: `claims/{path.name}`. The verdicts stand in the
+[scorecard](../scorecard.md).
+
+{listing(head)}
+
+{chr(10).join(sections)}
+"""
+
+
+def listing(text: str) -> str:
+    return f"````yaml\n{text.rstrip()}\n````\n"
+
+
 def raw(markup: str) -> str:
     return f"````{{raw}} html\n{markup}\n````"
 
@@ -229,6 +281,8 @@ def contents(found: list[dict[str, Any]]) -> dict[str, Any]:
                 for run in found
                 if entry["file"] == f"notebooks/{run['chapter']}" and run["page"] != entry["file"]
             ]
+            if entry["file"] == "scorecard":
+                sections = [f"claims/{path.stem}" for path in claims_pages()]
             if sections:
                 entry["sections"] = [{"file": page} for page in sections]
     return toc
@@ -237,6 +291,7 @@ def contents(found: list[dict[str, Any]]) -> dict[str, Any]:
 def configuration() -> dict[str, Any]:
     """The configuration with the addresses of pyproject.toml; without a repository there are no links to one."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["html"]["extra_footer"] = f"Version {version.of(ROOT)}. {config['html']['extra_footer']}"
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
     if urls.get("Repository"):
         config["repository"] = {"url": urls["Repository"].rstrip("/"), "branch": "main", "provider": "github"}

@@ -1,4 +1,4 @@
-// The scorecard's filters, Plotly figures that load when they come into view and follow the theme, and a mend of the theme.
+// The scorecard's filters and order, Plotly figures that load when they come into view and follow the theme, and a mend of the theme.
 (() => {
   "use strict";
 
@@ -16,8 +16,49 @@
       count.textContent = `${shown} rows`;
     };
     selects.forEach((s) => s.addEventListener("change", apply));
+    // A link from another page can ask for some rows: scorecard.html?paper=...&verdict=...
+    const asked = new URLSearchParams(location.search);
+    for (const select of selects) {
+      const value = asked.get(select.dataset.filter);
+      if ([...select.options].some((option) => option.value === value)) select.value = value;
+    }
     // A browser restores the choice of a reloaded page without an event.
     apply();
+  }
+
+  const VERDICTS = ["reproduced", "partly", "not reproduced", "not tested here"];
+
+  // What a column is sorted by: numbers as numbers, verdicts from good to bad, names such as TEL-10 after TEL-9.
+  function key(row, column) {
+    if (column === "Here") return row.dataset.value === undefined ? Infinity : Number(row.dataset.value);
+    if (column === "Verdict") return VERDICTS.indexOf(row.dataset.verdict);
+    return [...row.cells].find((cell) => (cell.dataset.label ?? "Claim") === column).textContent;
+  }
+
+  function sorting(card) {
+    const body = card.querySelector("tbody");
+    const rows = [...body.rows];
+    for (const head of card.querySelectorAll("thead th")) {
+      const column = head.textContent;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "ic-sort";
+      button.textContent = column;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const down = head.getAttribute("aria-sort") === "ascending";
+        card.querySelectorAll("th[aria-sort]").forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const found = rows.map((row) => [key(row, column), row]);
+        found.sort(([a], [b]) => {
+          // Rows without a number stay at the end, whichever way.
+          if (a === Infinity || b === Infinity) return a === b ? 0 : a === Infinity ? 1 : -1;
+          const order = typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
+          return down ? -order : order;
+        });
+        body.append(...found.map(([, row]) => row));
+      });
+    }
   }
 
   let library;
@@ -50,19 +91,18 @@
     return result;
   }
 
-  // Plotly's own menus can not be reached by keyboard: each becomes a real one above the drawing.
+  // The menus above a drawing, which staging made from Plotly's own.
   function menus(box, given, Plotly) {
-    for (const menu of given.updatemenus ?? []) {
-      const select = document.createElement("select");
-      select.className = "ic-menu";
-      select.setAttribute("aria-label", "What the figure shows");
-      menu.buttons.forEach((button) => select.append(new Option(button.label)));
-      select.addEventListener("change", () => {
-        const { method, args } = menu.buttons[select.selectedIndex];
-        Plotly[method](box, ...args);
-      });
-      box.before(select);
-    }
+    const selects = [...box.parentElement.querySelectorAll("select.ic-menu")];
+    (given.updatemenus ?? []).forEach((menu, i) => {
+      const apply = () => {
+        const { method, args } = menu.buttons[selects[i].selectedIndex];
+        return Plotly[method](box, ...args);
+      };
+      selects[i].addEventListener("change", apply);
+      // Chosen before the figure was drawn.
+      if (selects[i].selectedIndex !== (menu.active ?? 0)) apply();
+    });
   }
 
   async function draw(box) {
@@ -81,7 +121,10 @@
   }
 
   document.addEventListener("DOMContentLoaded", () => {
-    document.querySelectorAll(".ic-scorecard").forEach(filters);
+    for (const card of document.querySelectorAll(".ic-scorecard")) {
+      filters(card);
+      sorting(card);
+    }
     // The theme gives the arrows of its contents no name.
     document.querySelectorAll(".toctree-toggle").forEach((arrow) => arrow.parentElement.setAttribute("aria-label", "Pages below"));
     const seen = new IntersectionObserver(

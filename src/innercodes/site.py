@@ -3,25 +3,34 @@
 The directives read what staging left in `_data/runs.json`: the results of every run, without paths, each with its page.
 """
 
+import csv
+import functools
 import html
 import importlib.metadata
+import io
 import json
+import re
 import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import plotly
+import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from innercodes import claims, parameters, provenance
 from innercodes.tables import Html, table
+from innercodes.verdict_picture import Held, held, legend, picture
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_directive("front", Front)
     app.add_directive("scorecard", Scorecard)
+    app.add_directive("held", HeldUp)
     app.add_directive("tally", Tally)
     app.add_directive("status", Status)
     app.add_directive("parameters", Parameters)
@@ -29,6 +38,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("config-inited", _offline_mathjax, priority=900)
     app.connect("html-page-context", _repair_page, priority=900)
     app.connect("build-finished", _copy_libraries)
+    app.connect("build-finished", _lighten)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -53,6 +63,31 @@ def _repair_page(app: Sphinx, pagename: str, template: str, context: dict[str, A
         ]
     for wrong, right in REPAIRS.items():
         context["body"] = context.get("body", "").replace(wrong, right)
+    if not re.search(r'class="[^"]*\bmath\b', context["body"]):
+        # Over a megabyte, for formulas that are not there.
+        scripts = context["script_files"]
+        context["script_files"] = [f for f in scripts if "mathjax" not in str(getattr(f, "filename", f)).lower()]
+
+
+# Scripts that the theme puts on each page and no page here needs: icons are drawn by its fonts, and searching is done by the
+# search page. Together 1.6 MB.
+_SCRIPT = r'\s*<script[^>]* src="[^"]*(?:{})\.js[^"]*"></script>'
+ICONS = re.compile(_SCRIPT.format("fontawesome"))
+UNUSED = re.compile(_SCRIPT.format("fontawesome|searchtools|language_data|searchindex"))
+
+
+def _lighten(app: Sphinx, error: Exception | None) -> None:
+    """Take unused scripts from the pages, and the remarks that scripts of the theme make to every reader's console."""
+    if error is not None or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    for page in (*app.env.found_docs, "genindex", "search"):
+        unused = ICONS if page == "search" else UNUSED
+        path = out / f"{page}.html"
+        path.write_text(unused.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+    (out / "_static" / "scripts" / "fontawesome.js").unlink()
+    for path in (out / "_static" / "togglebutton.js", out / "_static" / "scripts" / "pydata-sphinx-theme.js"):
+        path.write_text(path.read_text(encoding="utf-8").replace("console.log(", "void ("), encoding="utf-8")
 
 
 def _copy_libraries(app: Sphinx, error: Exception | None) -> None:
@@ -142,16 +177,135 @@ def tally_table(runs: list[dict[str, Any]]) -> list[list[str]]:
     return rows
 
 
+def export_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The scorecard as flat records, for its CSV and JSON files: numbers as numbers, None where there is none."""
+    records = []
+    for row in scorecard_rows(runs):
+        claim, run = row["claim"], row["run"]
+        scale = claim["scales"][run["preset"]] if run else {}
+        records.append({
+            "claim": claim["id"],
+            "source": row["source"],
+            "statement": claim["statement"],
+            "where": claim["where"],
+            "paper_says": claim["paper_says"],
+            "scale": run["preset"] if run else None,
+            "run": run["run"] if run else None,
+            "scope": row["scope"] or None,
+            "measure": row["measure"],
+            "op": scale.get("op"),
+            "threshold": scale.get("threshold"),
+            "value": row["value"],
+            "low": row["ci"][0] if row["ci"] else None,
+            "high": row["ci"][1] if row["ci"] else None,
+            "baseline": row["baseline"],
+            "verdict": row["verdict"],
+            "note": row["note"],
+            "older_than_chapter": run["stale"] if run else None,
+            "page": f"{run['page']}.html#{claim['id']}" if run else None,
+            "claims_file": claims_files()[claim["id"]] + ".yml",
+        })  # fmt: skip
+    return records
+
+
+def as_csv(records: list[dict[str, Any]]) -> str:
+    """Flat records as CSV: lists and tables in a cell are JSON."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        writer.writerow(
+            {
+                name: json.dumps(value, ensure_ascii=False) if isinstance(value, bool | dict | list) else value
+                for name, value in record.items()
+            }
+        )
+    return text.getvalue()
+
+
+@functools.cache
+def claims_files() -> dict[str, str]:
+    """The file below claims/ in which each claim stands, without its ending; staging writes a page for each."""
+    files = sorted((provenance.ROOT / "claims").glob("*.yml"))
+    return {claim["id"]: f"claims/{path.stem}" for path in files for claim in claims.read(path)["claims"]}
+
+
+class Front(_FromData):
+    """The first page's overview: per chapter what is claimed (the YAML below the directive), what held up, and all verdicts."""
+
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        rows = scorecard_rows(self.runs())
+        said = yaml.safe_load("\n".join(self.content))
+        blocks, counts = [], []
+        for paper in claims.papers():
+            chapter, source = paper["paper"]["chapter"], paper["paper"]["authors"]
+            if chapter not in said:
+                raise self.error(f"front: {chapter} is missing; each chapter needs its line")
+            own = [row for row in rows if row["source"] == source]
+            found = held(own)
+            papers_own = paper["paper"]["key"] != "innercodes"
+            if papers_own:
+                counts.append(found)
+            number, title = chapter[:2], said[chapter]["title"]
+            filtered = f"{self.link('scorecard')}?paper={quote(source)}"
+            blocks.append(
+                f"<section class='ic-claimed'><div><h2><a href='{self.link(f'notebooks/{chapter}')}'>{number} "
+                f"{html.escape(title)}</a></h2><p>{html.escape(said[chapter]['claim'])}</p>"
+                f"<p class='ic-held'><a href='{html.escape(filtered, quote=True)}'>{held_text(found, papers_own)}</a> "
+                f"<span>{html.escape(source) if papers_own else 'our own questions'}</span></p></div>"
+                f"{picture(own, source)}</section>"
+            )
+        total = {name: sum(getattr(found, name) for found in counts) for name in Held.__dataclass_fields__}
+        summary = (
+            f"<p class='ic-sum'><strong>{total['claims']} claims, {total['claims'] - total['waiting']} judged.</strong> Of "
+            f"{total['always'] + total['sometimes'] + total['never']} effects, "
+            f"<strong>{total['always']} held in every run</strong>, {total['sometimes']} in some, {total['never']} in none. "
+            f"Of {total['exact']} exact statements, {total['exact_held']} checked out everywhere, as theorems must.</p>"
+        )
+        return self.raw(f"<div class='ic-front'>{summary}{legend()}{''.join(blocks)}</div>")
+
+
+def held_text(found: Held, of_paper: bool = True) -> str:
+    """What held up of one source, in a line."""
+    if not found.effects + found.exact:
+        return f"{found.claims} {'claims' if of_paper else 'questions'}, not judged yet"
+    theorems = f"{found.exact_held} of {found.exact} exact statements, and of " if found.exact else "Of "
+    return f"{theorems}{found.effects} effects, {found.always} held in every run, {found.sometimes} in some, {found.never} in none"
+
+
+class HeldUp(_FromData):
+    """Claims counted per source: what held in every run, in some, in none."""
+
+    def run(self) -> list[nodes.Node]:
+        head = (
+            "Source", "Claims", "Exact statements that held", "Effects judged", "Held in every run", "In some", "In none",
+            "Not tested here",
+        )  # fmt: skip
+        rows = scorecard_rows(self.runs())
+        cells = []
+        for source in dict.fromkeys(row["source"] for row in rows):
+            found = held([row for row in rows if row["source"] == source])
+            theorems = f"{found.exact_held} of {found.exact}" if found.exact else "–"
+            numbers = (found.effects, found.always, found.sometimes, found.never, found.waiting)
+            cells.append([source, str(found.claims), theorems, *map(str, numbers)])
+        return self.raw(table(head, cells, label="what held per source"))
+
+
 class Tally(_FromData):
-    """Verdicts counted per paper."""
+    """Verdicts counted per paper and run."""
 
     def run(self) -> list[nodes.Node]:
         head, *rows = tally_table(self.runs())
-        return self.raw(table(head, rows, label="verdicts per paper"))
+        return self.raw(
+            f"<details class='ic-fold'><summary>The same per run, exact statements and effects apart</summary>"
+            f"{table(head, rows, label='verdicts per paper')}</details>"
+        )
 
 
 class Scorecard(_FromData):
-    """Every claim with its verdict, to be filtered by paper, verdict and scale."""
+    """Every claim with its verdict, to be filtered by paper, verdict and scale, and sorted."""
 
     def run(self) -> list[nodes.Node]:
         rows = scorecard_rows(self.runs())
@@ -159,11 +313,17 @@ class Scorecard(_FromData):
         for row in rows:
             claim, run = row["claim"], row["run"]
             scale = run["preset"] if run else "none"
+            value = "" if row["value"] is None else f" data-value='{row['value']}'"
             attributes.append(
                 f"data-paper='{html.escape(row['source'], quote=True)}' data-verdict='{row['verdict']}' data-scale='{scale}'"
+                f"{value}"
             )
             name = Html(f"<a href='{self.link(run['page'], claim['id'])}'>{claim['id']}</a>") if run else claim["id"]
-            how = html.escape(f"{row['measure']} Baseline: {claim['baseline']}.")
+            file = self.link(claims_files()[claim["id"]], claim["id"])
+            how = (
+                f"{html.escape(row['measure'])} Baseline: {html.escape(claim['baseline'])}. "
+                f"<a href='{file}' aria-label='{claim['id']} in its claims file'>Claims file</a>"
+            )
             old = " (older than the chapter)" if run and run["stale"] else ""
             cells.append([
                 name,
@@ -186,9 +346,14 @@ class Scorecard(_FromData):
             )
         )
         head = ("Claim", "Claim or question", "Paper", "Here", "Needed", "Baseline", "Verdict", "Run and scope")
+        up = "../" * self.env.docname.count("/")
+        files = " · ".join(
+            f"<a href='{up}_static/downloads/scorecard.{kind}' download>{kind.upper()}</a>" for kind in ("csv", "json")
+        )
         return self.raw(
-            f"<div class='ic-scorecard ic-wide'><p class='ic-filters'>{selects}<span aria-live='polite' class='ic-count'>"
-            f"{len(rows)} rows</span></p>{table(head, cells, attributes, 'scorecard')}</div>"
+            f"<div class='ic-scorecard ic-wide'><p class='ic-filters'>{selects}"
+            f"<span aria-live='polite' class='ic-count'>{len(rows)} rows</span> "
+            f"<span>All rows as {files}</span></p>{table(head, cells, attributes, 'scorecard')}</div>"
         )
 
 

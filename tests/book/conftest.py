@@ -59,17 +59,23 @@ def soup() -> Callable[[Path], BeautifulSoup]:
     return read
 
 
-@pytest.fixture(scope="module")
-def browser(site: Path) -> Iterator:
-    """One Chromium for all tests of a module."""
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; without one the test is skipped, or fails where a browser is required."""
     if CHROMIUM is None:
         reason = "no Chromium found: neither $CHROMIUM nor chromium, chromium-browser or google-chrome on the path"
         if os.environ.get("INNERCODES_REQUIRE_BROWSER") == "1":
             pytest.fail(reason)
         pytest.skip(reason)
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def browser(site: Path, chromium: str) -> Iterator:
+    """One Chromium for all tests of a module."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        running = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running
         running.close()

@@ -1,15 +1,19 @@
 """The site in a real browser, opened as files: it draws, stays readable, and asks nobody for anything."""
 
 import functools
+import gzip
 import http.server
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
+
+from innercodes import claims
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 # Findings that the theme and its extensions bring along, as rule: (reason, selector of the elements it is accepted for).
@@ -62,7 +66,8 @@ def visit(browser: Browser, url: str, scheme: str = "light", width: int = 1200) 
     errors: list[str] = []
     outside: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    # A remark is one too many: who opens the console looks for what went wrong.
+    page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
     own = url.split("//")[1].split("/")[0]
     local = ("file:", "data:", "blob:", f"http://{own}/")
     page.on("request", lambda request: None if request.url.startswith(local) else outside.append(request.url))
@@ -112,6 +117,47 @@ def open_page(browser: Browser, site: Path) -> Iterator[Open]:
 def test_no_error_and_no_request_outside(opened: SimpleNamespace) -> None:
     assert opened.errors == []
     assert opened.outside == []
+
+
+# First load as a web server sends it, compressed, without Plotly: that comes when a figure comes into view.
+MAX_BYTES = 1.5e6
+# What counts as good: https://web.dev/articles/cls
+MAX_SHIFT = 0.1
+SHIFT = """
+window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+@pytest.mark.parametrize("width", [PHONE, 1200])
+def test_pages_load_little_and_stand_still(width: int, page: str, browser: Browser, site: Path, served: str) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900})
+    opened = context.new_page()
+    opened.add_init_script(SHIFT)
+    files: set[str] = set()
+    opened.on("response", lambda response: files.add(urlsplit(response.url).path.lstrip("/")))
+    opened.goto(f"{served}/{page}", wait_until="networkidle")
+    sizes = {name: len(gzip.compress((site / name).read_bytes())) for name in files if (site / name).is_file()}
+    assert page in sizes and sum(size for name, size in sizes.items() if "plotly.min.js" not in name) < MAX_BYTES, sizes
+    # From top to bottom, so that figures which come into view are drawn.
+    height, y = opened.evaluate("document.documentElement.scrollHeight"), 0
+    while y < height:
+        opened.evaluate(f"scrollTo(0, {y})")
+        opened.wait_for_timeout(50)
+        y += 900
+    draw_plots(opened)
+    assert opened.evaluate("shift") < MAX_SHIFT
+    context.close()
+
+
+def test_plotly_waits_for_its_figure(open_page: Open) -> None:
+    page = open_page(CHAPTER).page
+    loaded = "[...document.scripts].filter((s) => s.src.includes('plotly.min.js')).length"
+    assert page.locator(".ic-plotly").count() and page.evaluate(loaded) == 0
+    draw_plots(page)
+    assert page.evaluate(loaded) == 1
 
 
 def test_formulas_are_drawn(opened: SimpleNamespace) -> None:
@@ -282,6 +328,67 @@ def test_scorecard_filters(open_page: Open) -> None:
     assert shown() == everything
 
 
+def test_scorecard_sorts(open_page: Open) -> None:
+    """By keyboard: numbers as numbers with the empty ones last, names in the order of their numbers, verdicts from good to bad."""
+    page = open_page("scorecard.html").page
+    rows = page.locator(".ic-scorecard tbody tr")
+    before = rows.evaluate_all("all => all.map((r) => r.cells[0].textContent)")
+
+    def press(column: str) -> str:
+        button = page.get_by_role("button", name=column, exact=True)
+        button.focus()
+        page.keyboard.press("Enter")
+        return button.locator("xpath=..").get_attribute("aria-sort")
+
+    def column(script: str) -> list:
+        return rows.evaluate_all(f"all => all.map((r) => {script})")
+
+    assert press("Here") == "ascending"
+    values = column("r.dataset.value === undefined ? null : Number(r.dataset.value)")
+    numbers = [value for value in values if value is not None]
+    assert (
+        numbers == sorted(numbers) and values == numbers + [None] * (len(values) - len(numbers)) and len(numbers) > 20
+    )
+    assert press("Here") == "descending"
+    values = column("r.dataset.value === undefined ? null : Number(r.dataset.value)")
+    assert values == sorted(numbers, reverse=True) + [None] * (len(values) - len(numbers))
+    assert press("Verdict") == "ascending" and page.locator("th[aria-sort]").count() == 1
+    places = [claims.VERDICTS.index(verdict) for verdict in column("r.dataset.verdict")]
+    assert places == sorted(places) and len(set(places)) > 1
+    assert press("Claim") == "ascending"
+    names = [(name.rpartition("-")[0], int(name.rpartition("-")[2])) for name in column("r.cells[0].textContent")]
+    assert names == sorted(names)
+    # Sorting loses no row, and a filter still works.
+    assert sorted(column("r.cells[0].textContent")) == sorted(before)
+    page.locator("select[data-filter=verdict]").select_option("partly")
+    assert set(rows.locator("visible=true").evaluate_all("all => all.map((r) => r.dataset.verdict)")) == {"partly"}
+
+
+def test_a_link_asks_the_scorecard_for_some_rows(open_page: Open) -> None:
+    page = open_page("index.html").page
+    link = page.locator(".ic-held a").nth(1)
+    link.click()
+    page.wait_for_url("**/scorecard.html?paper=*")
+    chosen = page.locator("select[data-filter=paper]").input_value()
+    shown = page.locator(".ic-scorecard tbody tr").locator("visible=true")
+    assert chosen and shown.count() > 0
+    assert set(shown.evaluate_all("all => all.map((r) => r.dataset.paper)")) == {chosen}
+
+
+def test_the_citation_is_copied(browser: Browser, served: str) -> None:
+    context = browser.new_context()
+    context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served)
+    page = context.new_page()
+    page.goto(f"{served}/references.html")
+    box = page.locator("div.highlight", has_text="cff-version").first
+    box.hover()
+    box.locator("button.copybtn").click()
+    page.wait_for_timeout(200)
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() == (Path(__file__).parents[2] / "CITATION.cff").read_text(encoding="utf-8").strip()
+    context.close()
+
+
 def test_theme_switch_changes_page_and_plots(open_page: Open) -> None:
     page = open_page(CHAPTER).page
     draw_plots(page)
@@ -302,7 +409,7 @@ def test_theme_switch_changes_page_and_plots(open_page: Open) -> None:
     assert after[0] == "dark" and after[2] > 0.6 and after[3] < 0.2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def served(site: Path) -> Iterator[str]:
     """The address of the site behind a web server of this machine."""
 

@@ -1,5 +1,6 @@
 """The built site as files: links, figures, scorecard, downloads, and nothing in it that points at a machine."""
 
+import csv
 import json
 import re
 import shutil
@@ -172,17 +173,115 @@ def test_tally_counts_the_scorecard(site: Path, soup: Read) -> None:
         if row["data-scale"] != "none":
             run, scope = row.find_all("td")[-1].text.removesuffix(" (older than the chapter)").rsplit(", ", 1)
             counted[row["data-paper"], run, scope, row["data-verdict"]] += 1
-    for page in ("index.html", "scorecard.html"):
-        (tally,) = soup(site / page).select("[aria-label='verdicts per paper'] table")
-        shown: Counter = Counter()
-        for row in tally.select("tbody tr"):
-            run, *cells, waiting = [cell.text for cell in row.find_all("td")]
-            for scope, cell in zip(("identity", "same-setting", "analog"), cells, strict=True):
-                for count, verdict in re.findall(r"(\d+) ([a-z ]+)", cell):
-                    shown[row.th.text, run, scope, verdict] += int(count)
-            judged = sum(count for key, count in shown.items() if key[:2] == (row.th.text, run))
-            assert int(waiting) == len(claimed[row.th.text]) - judged
-        assert shown == counted, page
+    (tally,) = soup(site / "scorecard.html").select("[aria-label='verdicts per paper'] table")
+    shown: Counter = Counter()
+    for row in tally.select("tbody tr"):
+        run, *cells, waiting = [cell.text for cell in row.find_all("td")]
+        for scope, cell in zip(("identity", "same-setting", "analog"), cells, strict=True):
+            for count, verdict in re.findall(r"(\d+) ([a-z ]+)", cell):
+                shown[row.th.text, run, scope, verdict] += int(count)
+        judged = sum(count for key, count in shown.items() if key[:2] == (row.th.text, run))
+        assert int(waiting) == len(claimed[row.th.text]) - judged
+    assert shown == counted
+
+
+def test_the_first_page_says_what_the_scorecard_says(site: Path, soup: Read) -> None:
+    """What held in every run, in some, in none, counted again from the scorecard's rows; the picture has all its marks."""
+    verdicts: dict[str, dict[str, set[str]]] = {}
+    theorems: set[str] = set()
+    for row in scorecard(site, soup):
+        name, judged = row.th.text.strip(), row["data-scale"] != "none"
+        verdicts.setdefault(row["data-paper"], {}).setdefault(name, set())
+        if judged:
+            verdicts[row["data-paper"]][name].add(row["data-verdict"])
+            if ", identity" in row.find_all("td")[-1].text:
+                theorems.add(name)
+    page = soup(site / "index.html")
+    sections = page.select("section.ic-claimed")
+    assert len(sections) == len(verdicts)
+    total = Counter()
+    for section, (source, found) in zip(sections, verdicts.items(), strict=True):
+        effects = [v for name, v in found.items() if v and name not in theorems]
+        always, never = sum(v == {"reproduced"} for v in effects), sum("reproduced" not in v for v in effects)
+        text = section.select_one(".ic-held a").text
+        expected = f"{len(effects)} effects, {always} held in every run, {len(effects) - always - never} in some, {never} in none"
+        assert expected.lower() in text.lower()
+        if source != "Inner Codes":
+            total.update(effects=len(effects), always=always, never=never, claims=len(found))
+        counted = Counter(
+            (row["data-scale"], row["data-verdict"])
+            for row in scorecard(site, soup)
+            if row["data-paper"] == source and row["data-scale"] != "none"
+        )
+        drawn = Counter()
+        for title in section.select("svg.ic-verdicts title"):
+            run, verdict = title.text.split(": ")
+            drawn[run.split(", ")[1].split(" · ")[0], verdict] += 1
+        assert {key: n for key, n in drawn.items() if key[1] != "not tested here"} == {
+            key: n for key, n in counted.items() if key[1] != "not tested here"
+        }
+        assert sum(drawn.values()) % len(found) == 0
+    words = page.select_one(".ic-sum").text
+    numbers = ("claims", "claims,"), ("effects", " effects"), ("always", " held in every run"), ("never", " in none")
+    for name, after in numbers:
+        assert f"{total[name]} {after.strip()}" in words
+
+
+def test_the_scorecard_comes_as_csv_and_json(site: Path, soup: Read) -> None:
+    """A row of each file for each row that is shown, with the same verdict and number."""
+    rows = scorecard(site, soup)
+    folder = site / "_static" / "downloads"
+    with (folder / "scorecard.csv").open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    records = json.loads((folder / "scorecard.json").read_text(encoding="utf-8"))
+    assert len(rows) == len(lines) == len(records)
+    for row, line, record in zip(rows, lines, records, strict=True):
+        shown = (row.th.text.strip(), row["data-paper"], row["data-verdict"], row.get("data-value"))
+        assert shown == (line["claim"], line["source"], line["verdict"], line["value"] or None)
+        value = None if record["value"] is None else str(record["value"])
+        assert shown == (record["claim"], record["source"], record["verdict"], value)
+        assert (ROOT / record["claims_file"]).is_file()
+    links = {link["href"] for link in soup(site / "scorecard.html").select(".ic-filters a[download]")}
+    assert links == {f"_static/downloads/scorecard.{kind}" for kind in ("csv", "json")}
+
+
+def test_each_claim_links_to_its_words_in_the_claims_file(site: Path, soup: Read) -> None:
+    for row in scorecard(site, soup):
+        (link,) = row.select("details a")
+        path, anchor = link["href"].split("#")
+        assert anchor == row.th.text.strip()
+        heading = soup(site / path).find(id=anchor).find_parent("section")
+        assert f"- id: {anchor}\n" in heading.select_one("pre").text
+
+
+def test_pictures_have_a_size_before_they_are_drawn(site: Path, any_page: str, soup: Read) -> None:
+    page = soup(site / any_page)
+    drawn = page.select("article img, figure.ic-figure > svg, svg.ic-verdicts")
+    assert [str(tag)[:200] for tag in drawn if not (tag.get("width") and tag.get("height"))] == []
+    assert [str(tag)[:200] for tag in page.select(".ic-plotly") if "height:" not in tag.get("style", "")] == []
+
+
+def test_terms_lead_to_the_glossary_once_a_chapter(site: Path, soup: Read) -> None:
+    known = set(ids(soup(site / "glossary.html")))
+    for notebook in NOTEBOOKS:
+        page = soup(site / "notebooks" / f"{notebook.stem}.html")
+        links = [link["href"] for link in page.select("article a[href*='glossary.html#term-']")]
+        assert len(links) >= 10, notebook.stem
+        assert [href for href, count in Counter(links).items() if count > 1] == []
+        assert {href.split("#")[1] for href in links} <= known
+        assert page.select("h1 a[href*=glossary], h2 a[href*=glossary], pre a[href*=glossary]") == []
+
+
+def test_the_citation_is_shown_as_it_is(site: Path, soup: Read) -> None:
+    shown = [pre.text.strip() for pre in soup(site / "references.html").select("pre")]
+    assert (ROOT / "CITATION.cff").read_text(encoding="utf-8").strip() in shown
+
+
+def test_pages_lead_on_and_back(site: Path, page: str, soup: Read) -> None:
+    content = soup(site / page)
+    assert bool(content.select(".prev-next-area a.left-prev")) == (page != "index.html")
+    last = page == "references.html"
+    assert bool(content.select(".prev-next-area a.right-next")) != last
 
 
 def test_claims_in_chapters_carry_their_verdict(site: Path, page: str, soup: Read) -> None:
@@ -245,7 +344,7 @@ REPOSITORY, ADDRESS = "https://github.com/example/inner-codes", "https://example
 
 def publish(root: Path) -> SimpleNamespace:
     """Build the site as it will be published: with addresses, and with a recorded run (the quick one under another name)."""
-    for name in ("_config.yml", "_toc.yml", "book", "notebooks"):
+    for name in ("_config.yml", "_toc.yml", "book", "notebooks", "CITATION.cff"):
         (root / name).symlink_to(ROOT / name)
     (root / "_build").mkdir()
     (root / "_build" / "runs").symlink_to(ROOT / "_build" / "runs")
