@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE := src tests workflow $(wildcard benchmarks/*.py) $(wildcard notebooks/*.py)
 
-.PHONY: help book test chapter record lint format notebooks student instructor assignments readme lock serve clean
+.PHONY: help book test chapter record lint format notebooks student instructor assignments slides pdf readme lock serve clean
 .DEFAULT_GOAL := help
 # As they are and through the environment: nothing in a value is read by make or the shell.
 override CHAPTER := $(value CHAPTER)
@@ -78,9 +78,11 @@ instructor: $(READY)  ## the notebooks with solutions filled in and teaching not
 assignments: $(READY)  ## the exercises in the raw format of otter-grader, into _build/assignments
 	@$(BIN)/python workflow/assignments.py
 
-.PHONY: pdf
 pdf: book  ## print the whole book as _build/inner-codes-<version>.pdf (needs Chromium)
 	@$(BIN)/python workflow/pdf.py
+
+slides: $(READY)  ## slides of every chapter for a class, with the figures of its last run, into _build/slides
+	@$(BIN)/python workflow/slides.py
 
 readme: book  ## bring the picture and the tally of README.md in step with the book
 	@$(BIN)/python workflow/readme.py

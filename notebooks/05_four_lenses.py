@@ -40,11 +40,13 @@
 #
 # After this chapter you can
 #
-# - read one stage of a network through four lenses, from one pass over the pictures,
-# - give a hidden stage interactions of its own,
-# - ask whether two measures agree beyond what depth does to both,
-# - say what a combination of scores must be compared with,
-# - test which units of a layer stand for known parts.
+# - ask several questions of the same pictures without being fooled by one of them (exercise 1),
+# - ask whether two measures agree beyond what depth does to both (exercise 2), and beyond what differs between networks (exercise 3),
+# - say what a combination of scores must be compared with (exercise 4),
+# - find out which lens warns first, at equal false alarms (exercise 5),
+# - find units of a layer that stand for known parts (exercise 6).
+#
+# You will see how one pass over the pictures serves four lenses, and how a hidden stage gets interactions of its own.
 #
 # You need: chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
 
@@ -583,51 +585,274 @@ if show_examples and known and material.unseen.pictures.embedded:
 # %% [markdown]
 # ## Exercises
 #
-# **1. Same thing twice?** (easy, 10 minutes). Two numbers rise with depth in every network. Their Spearman correlation over all
-# stages is 0.9. Guess the partial correlation given depth, then run the cell with noise of your choice.
+# Fill in a stub, replacing each `...`, and run the cell below it. The check tries your answer on fresh random input and says
+# what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
+
+# %% exercise="all" tags=["exercise-check"]
+from innercodes import exercises
+
+# %% [markdown] exercise="holm_by_hand" tags=["exercise"]
+# **1. Five questions at once** (warm-up, 10 minutes).
+# Five questions were asked of the same pictures. Their p-values are 0.004, 0.024, 0.011, 0.02 and 0.6. This book corrects
+# them by Holm's step-down method. What are the adjusted p-values, in the order of the questions? An adjusted p-value is
+# the smallest level at which a question still has a yes.
 #
-# ```{dropdown} Hint
-# What is left of each number when depth is taken out?
+# ```{dropdown} Hint 1
+# The smallest p-value has to stand against five questions. If it does, how many are left for the next one?
 # ```
 #
-# ```{dropdown} Solution
-# Around 0, whatever the noise: both follow depth and nothing else. That is why questions 1 and 2 take depth out.
+# ```{dropdown} Hint 2
+# The method stops at the first question that fails. So an adjusted p-value is never smaller than the one before it.
 # ```
 
-# %%
-import numpy as np
-from innercodes import spectra
+# %% exercise="holm_by_hand" tags=["exercise-stub"]
+mine = [..., ..., ..., ..., ...]  # one for each question
 
-noise = 0.2  # your choice
-rng = np.random.default_rng(seed)
-depth = np.tile(np.arange(4.0), 50)
-first, second = (depth + noise * rng.normal(size=200) for _ in range(2))
-float(spectra.partial_spearman(first, second, depth))
+# %% exercise="holm_by_hand" tags=["exercise-check"]
+exercises.check_holm_by_hand(mine)
 
-# %% [markdown]
-# **2. A fair fight** (medium, 15 minutes). The combination of question 4 learned from examples. Make the comparison fair the other way: let a
-# logistic regression learn from the three usual scores as well. Which wins then?
+# %% [markdown] exercise="holm_by_hand" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Sorted: 0.004 × 5, 0.011 × 4, 0.02 × 3, then 0.024 × 2 = 0.048, which is lifted to 0.06, since the one before has
+# failed. At a level of 0.05 two questions have a yes. Without any correction there would be four.
 #
-# ```{dropdown} Hint
-# `lens_studies.combine` takes any scores (pictures, k); the usual ones are in `warned_of.scores["trained"]`.
+# ```python
+# mine = [0.02, 0.06, 0.044, 0.06, 0.6]
+# ```
+# ````
+
+# %% [markdown] exercise="partial" tags=["exercise"]
+# **2. Same thing twice?** (easy, 15 minutes).
+# Two numbers rise with depth in every network, so they go together. Do they still, with depth taken out? Write
+# `partial(first, second, depth)`: rank all three, take from each number what a straight line on the ranks of depth gives, and
+# correlate what is left. There is an entry per stage. Stages of equal depth share a rank.
+#
+# ```{dropdown} Hint 1
+# `scipy.stats.rankdata` ranks; equal values get the mean of their ranks.
 # ```
 #
-# ```{dropdown} Solution
-# Stack the three scores of a seed, call `lens_studies.combine(stacked, warned_of.groups[0], task)` for tasks 1, 2 and 3, and compare
-# AUROCs with those of the lenses. If the usual scores gain as much as the lenses did, the gain came from learning, not from looking.
+# ```{dropdown} Hint 2
+# Take the mean from all ranks first. Then the line is a multiple of the ranks of depth: which multiple leaves least?
+# ```
+
+
+# %% exercise="partial" tags=["exercise-stub"]
+def partial(first, second, depth):
+    """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+    ...
+
+
+# %% exercise="partial" tags=["exercise-check"]
+exercises.check_partial(partial)
+
+# %% [markdown] exercise="partial" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Give it two numbers that are depth plus noise: their correlation is high, and what is left is near 0. Questions 1 and 2 of
+# this chapter are asked so. It takes out what is monotone in depth, and no more: what differs between networks stays, and
+# exercise 3 is about that.
+#
+# ```python
+# def partial(first, second, depth):
+#     """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+#     from scipy.stats import rankdata
+#
+#     a, b, d = (torch.as_tensor(rankdata(values)) for values in (first, second, depth))
+#     a, b, d = (ranks - ranks.mean() for ranks in (a, b, d))
+#     a, b = (ranks - (ranks @ d) / (d @ d) * d for ranks in (a, b))
+#     return a @ b / (a.norm() * b.norm())
+# ```
+# ````
+
+# %% [markdown] exercise="exchanged_p" tags=["exercise"]
+# **3. Exchange the stages** (medium, 25 minutes).
+# Networks may differ in two numbers for any reason, and then all their stages agree. So the chance level exchanges stages
+# *within* each network. Write `exchanged_p(first, second, network, shuffles)`: of so many random exchanges, and the
+# arrangement that was seen, the share whose mean of `first * second` is at least as large as the one seen. `network` says
+# whose each stage is; stages come in any order. No stage leaves its network.
+#
+# ```{dropdown} Hint 1
+# Shuffle one of the two numbers, network by network. The other one stays.
 # ```
 #
-# **3. Match the accuracy** (hard, 30 minutes, one run). The twin with dropout may be worse. Compare it with a plain network that is
-# as bad: one of those after fewer passes, which come with the book (`parts_resnet8_after1` to `after4`). Which differences remain?
+# ```{dropdown} Hint 2
+# `torch.randperm` for each network's places will do. What is the smallest p-value that so many shuffles can give?
+# ```
+
+
+# %% exercise="exchanged_p" tags=["exercise-stub"]
+def exchanged_p(first, second, network, shuffles):
+    """p-value by exchanging stages within networks: float (n,), float (n,), int (n,), int to a number."""
+    ...
+
+
+# %% exercise="exchanged_p" tags=["exercise-check"]
+exercises.check_exchanged_p(exchanged_p)
+
+# %% [markdown] exercise="exchanged_p" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# A free shuffle finds a link in any two numbers that differ between networks: its p-value is tiny where this one is
+# not. With three networks of four stages there are 13,824 exchanges, so that no p-value below 1 / 13,824 means
+# anything. Two architectures are two networks, however many stages they have.
 #
-# ```{dropdown} Hint
-# `models.load(..., weights=models.checkpoint("parts_resnet8_after2", seed))` in the place of the trained networks of the twins' family.
+# ```python
+# def exchanged_p(first, second, network, shuffles):
+#     """p-value by exchanging stages within networks: float (n,), float (n,), int (n,), int to a number."""
+#     # Whole numbers keep networks apart, random fractions mix the stages of each.
+#     order = (torch.rand(shuffles, len(network)) + network).argsort(1)
+#     moved = torch.empty(shuffles, len(network), dtype=second.dtype)
+#     moved[:, network.argsort(stable=True)] = second[order]
+#     as_large = (first * moved).mean(1) >= (first * second).mean() - 1e-12
+#     return (1 + as_large.sum()) / (1 + shuffles)
+# ```
+# ````
+
+# %% [markdown] exercise="gain" tags=["exercise"]
+# **4. Together, or the best alone** (medium, 25 minutes).
+# A combination of scores is worth its trouble only if it beats the best of them. `groups` says of each picture 0 where the
+# network is right, else which task it belongs to: 1, 2, 3. In a task, right pictures are to have the higher score than the
+# task's; AUROC says how often they do, ties a half. Write `gain(scores, combined, groups)`: AUROC of the combination
+# minus that of the best single score *of the task*, mean over tasks. `scores` has a row per picture, a column per score.
+#
+# ```{dropdown} Hint 1
+# AUROC first, for one score and one task: compare every right picture with every one of the task.
 # ```
 #
-# ```{dropdown} Solution
-# Build the `Family` with these networks as "trained", run `lenses.survey` on it, and call `lens_studies.dropout_sides`. What keeps its
-# sign is dropout's; what vanishes was accuracy's.
+# ```{dropdown} Hint 2
+# Which score is best may change from task to task. So take the largest before the mean, not after it.
 # ```
+
+
+# %% exercise="gain" tags=["exercise-stub"]
+def gain(scores, combined, groups):
+    """AUROC over the best single score of each task: float (N, k), float (N,), int (N,) to a number."""
+    ...
+
+
+# %% exercise="gain" tags=["exercise-check"]
+exercises.check_gain(gain)
+
+# %% [markdown] exercise="gain" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# This is the number of question 4. A score that is best on average is the softer rival: nobody has to use the same one for
+# every task. Nor is this enough. A combination that has learned from examples must be asked about other ones, and be held
+# against the usual scores that have learned as well.
+#
+# ```python
+# def gain(scores, combined, groups):
+#     """AUROC over the best single score of each task: float (N, k), float (N,), int (N,) to a number."""
+#     every = torch.cat([combined[:, None], scores], 1)
+#     gains = []
+#     for task in range(1, int(groups.max()) + 1):
+#         gaps = every[groups == 0][:, None] - every[groups == task]
+#         areas = ((gaps > 0).double() + (gaps == 0) / 2).mean((0, 1))
+#         gains.append(areas[0] - areas[1:].max())
+#     return torch.stack(gains).mean()
+# ```
+# ````
+
+# %% [markdown] exercise="first_to_warn" tags=["exercise"]
+# **5. Who warns first?** (hard, 35 minutes).
+# An attack runs through the stages, and each lens sees a picture change by some amount. When is that an alarm? Where the
+# change is above what 95 % of pictures under *noise* change by, at the same stage in the same lens. Write
+# `first_to_warn(noise, attacked)`: for each lens the share of attacked pictures of which it warns first, at the earliest
+# stage. Lenses that warn at the same stage share a picture equally. A picture that no lens warns of counts for nobody.
+# Both inputs are (pictures, stages, lenses).
+#
+# ```{dropdown} Hint 1
+# `noise.quantile(0.95, 0)` is a threshold for every stage and lens. Then there is only true and false.
+# ```
+#
+# ```{dropdown} Hint 2
+# `argmax` of true and false gives the first true. What does it give where all are false?
+# ```
+
+
+# %% exercise="first_to_warn" tags=["exercise-stub"]
+def first_to_warn(noise, attacked):
+    """Share of pictures of which each lens warns first: float (N, S, L), float (P, S, L) to (L,)."""
+    ...
+
+
+# %% exercise="first_to_warn" tags=["exercise-check"]
+exercises.check_first_to_warn(first_to_warn)
+
+# %% [markdown] exercise="first_to_warn" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# Equal false alarms make lenses comparable: whose threshold is low is always first. In this chapter
+# `moved = torch.from_numpy(changes.moved["trained"][0])` holds both, the attack in `moved[..., 0]` and noise in
+# `moved[..., 1]`. A lens may raise a false alarm at *any* of its stages, so all together they are more than 5 %: several
+# questions at once, as in exercise 1.
+#
+# ```python
+# def first_to_warn(noise, attacked):
+#     """Share of pictures of which each lens warns first: float (N, S, L), float (P, S, L) to (L,)."""
+#     alarms = attacked > noise.quantile(0.95, 0)
+#     stages = alarms.shape[1]
+#     # Beyond the last stage where a lens never warns.
+#     first = torch.where(alarms.any(1), alarms.double().argmax(1), stages)
+#     earliest = first.min(1, keepdim=True).values
+#     leads = (first == earliest) & (earliest < stages)
+#     return (leads / leads.sum(1, keepdim=True).clamp(min=1)).mean(0)
+# ```
+# ````
+
+# %% [markdown] exercise="part_units" tags=["exercise"]
+# **6. Units that know parts** (open, 90 minutes).
+# 32 parts live in 24 neurons, each as a direction, and a cell shows a few of them at a time. Find units that know the
+# parts. Write `part_units(learn, ask, units)`: how strongly each of so many units responds to the cells of `ask`, one row
+# each. They may learn from `learn`; nobody says which parts are there.
+#
+# The check makes fresh parts and 800 cells of each kind. For each part it takes the best of your 48 units on one
+# half of `ask`, and asks it on the other, as question 7 does. The mean AUROC must reach 0.9, and beat as many random
+# projections, which know something about every part already.
+#
+# Then it is research. Point your units at `lenses.hear(...)` of a stage, and ask `sparse_units.truths` about them. Do they
+# know parts better than those of an untrained network? What if there are as many units as neurons?
+#
+# ```{dropdown} Hint 1
+# Only a few parts are there at a time. {eq}`eq-topk` is made for that: few units speak, and their directions add up to the cell.
+# ```
+#
+# ```{dropdown} Hint 2
+# Take turns. With directions fixed, keep the three largest responses above 0. With these fixed, find the directions that give the cells back best: least squares. Begin with random directions.
+# ```
+
+
+# %% exercise="part_units" tags=["exercise-stub"]
+def part_units(learn, ask, units):
+    """How strongly units respond: float (N, D), float (M, D), int to (M, units)."""
+    ...
+
+
+# %% exercise="part_units" tags=["exercise-check"]
+exercises.check_part_units(part_units)
+
+# %% [markdown] exercise="part_units" tags=["exercise-solution"]
+# ````{dropdown} Solution
+# The encoder is the decoder turned round here; a sparse autoencoder learns both by gradient descent, and gets as far. Clusters
+# of directions, which is one active unit, get nearly there. The mean matters, and so does the number of units: with
+# fewer units than parts some parts share one. Random projections stand at about 0.85: the best of many is chosen, and
+# even a random one knows something.
+#
+# ```python
+# def part_units(learn, ask, units):
+#     """How strongly units respond: float (N, D), float (M, D), int to (M, units)."""
+#     mean = learn.mean(0)
+#     cells = learn - mean
+#     unit_length = torch.nn.functional.normalize
+#     rows = unit_length(torch.randn(units, cells.shape[1], dtype=cells.dtype))
+#     for _ in range(25):
+#         values, places = (cells @ rows.T).relu().topk(3)
+#         codes = torch.zeros(len(cells), units, dtype=cells.dtype).scatter(1, places, values)
+#         # A little on the diagonal: a unit that never spoke has no equation of its own.
+#         square = codes.T @ codes + 0.01 * torch.eye(units, dtype=cells.dtype)
+#         rows = torch.linalg.solve(square, codes.T @ cells)
+#         silent = rows.norm(dim=1) < 1e-6
+#         rows[silent] = cells[torch.randint(len(cells), (int(silent.sum()),))]
+#         rows = unit_length(rows)
+#     return (ask - mean) @ rows.T
+# ```
+# ````
 
 # %% [markdown]
 # ## The record

@@ -95,16 +95,18 @@ def _copy_libraries(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     static = Path(app.outdir) / "_static"
+    copy_mathjax(static)
+    shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", static / "plotly.min.js")
+
+
+def copy_mathjax(target: Path) -> None:
+    """MathJax from its Python package, into a folder `mathjax`."""
     files = importlib.metadata.files("sphinx-mathjax-offline")
     mathjax = Path(next(f for f in files if f.name == "tex-mml-chtml.js").locate()).parent
-    for part in ("tex-mml-chtml.js", "output/chtml/fonts/woff-v2"):
-        source, target = mathjax / part, static / "mathjax" / part
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, dirs_exist_ok=True)
-        else:
-            shutil.copy(source, target)
-    shutil.copy(Path(plotly.__file__).parent / "package_data" / "plotly.min.js", static / "plotly.min.js")
+    shutil.copytree(
+        mathjax / "output/chtml/fonts/woff-v2", target / "mathjax/output/chtml/fonts/woff-v2", dirs_exist_ok=True
+    )
+    shutil.copy(mathjax / "tex-mml-chtml.js", target / "mathjax" / "tex-mml-chtml.js")
 
 
 class _FromData(SphinxDirective):

@@ -8,14 +8,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import mutual_info_score
+from scipy.stats import permutation_test
+from sklearn.metrics import mutual_info_score, roc_auc_score
 
 from innercodes import (
     exercises,
     interactions,
+    lens_studies,
     noisy_codes,
     regions,
+    sparse_units,
     spectra,
+    stats,
     superposition,
     symbol_checks,
     symbols,
@@ -25,8 +29,8 @@ from innercodes.exercises import protocol
 
 SEEDS = range(20)
 KEYS = sorted(exercises.BY_KEY)
-CHAPTERS = ["01_symbols", "02_sparse_interactions", "03_functional_telescope", "04_coding_spectra"]
-VALUES = ("map_by_hand", "dividends_by_hand", "torus_by_hand", "pack_by_hand")
+CHAPTERS = ["01_symbols", "02_sparse_interactions", "03_functional_telescope", "04_coding_spectra", "05_four_lenses"]
+VALUES = ("map_by_hand", "dividends_by_hand", "torus_by_hand", "pack_by_hand", "holm_by_hand")
 FUNCTIONS = [key for key in KEYS if key not in VALUES]
 MISTAKES = [(key, mistake.name) for key in KEYS for mistake in exercises.BY_KEY[key].mistakes]
 
@@ -417,6 +421,99 @@ def test_third_moments_of_parities():
     assert torch.allclose(noisy_codes.parity_code_spectrum(5), torch.tensor(0.25).double())
 
 
+def test_holm_by_hand_is_the_books():
+    p_values, wanted = exercises.lenses.P_VALUES, solution("holm_by_hand")
+    assert exercises.lenses.adjusted(p_values) == pytest.approx(wanted)
+    # Estimates with just these two-sided p-values: those that stay at 95 % are those whose interval leaves out 0.
+    count = 2000
+    estimates = {
+        str(i): stats.Estimate(1.0, np.where(np.arange(count) < round(p * count / 2), -1.0, 1.0))
+        for i, p in enumerate(p_values)
+    }
+    assert [one.p for one in estimates.values()] == pytest.approx(p_values)
+    kept = [low > 0 for low, _ in (stats.holm(estimates)[name] for name in estimates)]
+    assert kept == [p <= 0.05 for p in wanted] == [True, False, True, False, False]
+
+
+@given(st.integers(1, 6), st.integers(0, 10**6))
+def test_what_depth_leaves_is_the_books(networks, seed):
+    depth = torch.arange(5).repeat(networks).double() ** 2
+    first, second = draws(2, 5 * networks, seed=seed).round(decimals=1) + depth / 20
+    wanted = float(spectra.partial_spearman(first.numpy(), second.numpy(), depth.numpy()))
+    if math.isfinite(wanted):
+        assert float(solution("partial")(first, second, depth)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_the_p_value_of_one_network_is_that_of_a_library():
+    first, second = draws(2, 6, seed=3)
+    wanted = permutation_test(
+        (second.numpy(),), lambda x, axis: (first.numpy() * x).mean(axis), permutation_type="pairings", vectorized=True,
+        n_resamples=np.inf, alternative="greater",
+    ).pvalue  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        found = solution("exchanged_p")(first, second, torch.zeros(6, dtype=torch.int64), 20000)
+    assert float(found) == pytest.approx(wanted, abs=0.02)
+
+
+def test_planted_networks_have_the_p_value_that_was_asked_for():
+    generator = torch.Generator().manual_seed(0)
+    for wanted in (0.0005, 0.1, 0.35):
+        first, second, network = exercises.lenses.networks_of(generator, wanted)
+        every = exercises.lenses._arrangements(first, second, network)
+        assert len(every) == 24**3
+        assert float((every >= (first * second).mean() - 1e-9).double().mean()) == pytest.approx(wanted, abs=1e-3)
+
+
+@given(st.integers(1, 3), st.integers(1, 4), st.integers(0, 10**6))
+def test_the_gain_is_that_of_a_library(tasks, count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    groups = torch.cat([torch.arange(tasks + 1), torch.randint(0, tasks + 1, (40,), generator=generator)])
+    scores, combined = draws(len(groups), count, seed=seed).round(decimals=1), draws(len(groups), seed=seed + 1)
+    gains = []
+    for task in range(1, tasks + 1):
+        asked = (groups == 0) | (groups == task)
+        areas = [roc_auc_score(groups[asked] == 0, s[asked]) for s in (combined, *scores.T)]
+        gains.append(areas[0] - max(areas[1:]))
+    assert float(solution("gain")(scores, combined, groups)) == pytest.approx(np.mean(gains), abs=1e-6)
+
+
+def test_the_gain_is_the_books():
+    # Four lenses that say nothing, so that the largest of the seven single scores is a usual one.
+    groups = torch.arange(80) % 4
+    usual = draws(80, 3) - (groups > 0)[:, None] * 1.0
+    combined = draws(80, seed=1)
+    columns = [groups.double()[:, None], torch.zeros(80, 4).double(), usual, combined[:, None].expand(-1, 3)]
+    book = lens_studies.over_usual(torch.cat(columns, 1).numpy()[None], 1)
+    assert float(solution("gain")(usual, combined, groups)) == pytest.approx(float(book[0]), abs=1e-9)
+
+
+def test_made_changes_are_what_the_task_says():
+    noise, attacked, first = exercises.lenses.made_changes(torch.Generator().manual_seed(0))
+    for quantile in ("linear", "lower", "higher", "nearest", "midpoint"):
+        threshold = noise.quantile(0.95, 0, interpolation=quantile)
+        assert torch.equal(exercises.lenses._first_over(attacked, threshold), first)
+        assert float((noise > threshold).double().mean()) <= 0.05
+    assert {0, 4} <= set(first.min(1).values.tolist())
+
+
+def test_units_are_asked_as_the_book_asks_them():
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.eye(32, 24).double()
+    cells, there = exercises.lenses.cells_of(generator, directions)
+    own = exercises.lenses.tells(cells, there)
+    half = len(there) // 2
+    shown = there.long()
+    areas = []
+    for part in range(32):
+        truth = shown[:, part][:, None]
+        found = sparse_units.match(cells[:half, None], truth[:half], torch.tensor([1]))
+        areas.append(sparse_units.held_out(cells[half:, None], truth[half:], found, np.ones((1, half)))[0, 0])
+    assert own == pytest.approx(np.mean(areas), abs=1e-6)
+    # The 24 parts with a neuron of their own are known, the others are not there at all.
+    assert min(areas[:24]) > 0.99 and np.mean(areas[24:]) == pytest.approx(0.5, abs=0.05)
+
+
 def test_textures_have_values_of_one_distribution():
     maps, labels = exercises.telescope.textures(torch.Generator().manual_seed(0), 30)
     assert maps.shape == (120, 3, 8, 8) and float((maps == 0).double().mean()) == pytest.approx(0.5, abs=0.02)
@@ -433,7 +530,7 @@ def test_the_registry_is_whole():
         assert len(every) == 6 and {one.chapter for one in every} == {chapter}
         ranks = [exercises.DIFFICULTIES.index(one.difficulty) for one in every]
         assert ranks == sorted(ranks) and ranks[0] == 0 and ranks[-1] == 4
-    assert len(exercises.BY_KEY) == 24
+    assert len(exercises.BY_KEY) == 30
     for key, exercise in exercises.BY_KEY.items():
         assert len(exercise.mistakes) >= 3 and 1 <= len(exercise.hints) <= 2 and exercise.minutes > 0
         assert exercise.call == f"exercises.check_{key}({exercise.name})"

@@ -9,11 +9,11 @@ The checks are tests of properties on fresh random input. `EXERCISES` holds the 
 from collections.abc import Callable
 from typing import Any
 
-from innercodes.exercises import sparse, spectra, symbols, telescope
+from innercodes.exercises import lenses, sparse, spectra, symbols, telescope
 from innercodes.exercises.protocol import DIFFICULTIES, EDITIONS, Exercise, Mistake, Verdict
 
 EXERCISES: dict[str, tuple[Exercise, ...]] = {
-    room.CHAPTER: room.EXERCISES for room in (symbols, sparse, telescope, spectra)
+    room.CHAPTER: room.EXERCISES for room in (symbols, sparse, telescope, spectra, lenses)
 }
 """Chapter to its exercises, in the order of the page."""
 
@@ -60,6 +60,13 @@ check_spectrum_slope = _checker("spectrum_slope")
 check_many_pictures = _checker("many_pictures")
 check_mean_action = _checker("mean_action")
 check_hidden_redundancy = _checker("hidden_redundancy")
+
+check_holm_by_hand = _checker("holm_by_hand")
+check_partial = _checker("partial")
+check_exchanged_p = _checker("exchanged_p")
+check_gain = _checker("gain")
+check_first_to_warn = _checker("first_to_warn")
+check_part_units = _checker("part_units")
 
 __all__ = ["BY_KEY", "DIFFICULTIES", "EDITIONS", "EXERCISES", "Exercise", "Mistake", "Verdict"]
 __all__ += [name for name in globals() if name.startswith("check_")]
