@@ -86,7 +86,9 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
         path = out / f"{page}.html"
         path.write_text(unused.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
     (out / "_static" / "scripts" / "fontawesome.js").unlink()
-    for path in (out / "_static" / "togglebutton.js", out / "_static" / "scripts" / "pydata-sphinx-theme.js"):
+    static = out / "_static"
+    scripts = ("togglebutton.js", "scripts/pydata-sphinx-theme.js", "scripts/sphinx-book-theme.js")
+    for path in (out / "search.html", *(static / name for name in scripts)):
         path.write_text(path.read_text(encoding="utf-8").replace("console.log(", "void ("), encoding="utf-8")
 
 
