@@ -11,6 +11,7 @@ import time
 from itertools import islice
 from pathlib import Path
 
+import pytest
 from bs4 import BeautifulSoup
 from tiny import TIMED
 
@@ -92,6 +93,7 @@ def test_only_the_seconds_of_one_claim_are_left_out():
     assert without_seconds(kept) == kept
 
 
+@pytest.mark.nightly
 def test_killed_three_times_and_resumed(small_checkout, tmp_path_factory):
     checkout = small_checkout
     other = tmp_path_factory.mktemp("other") / "book"
