@@ -60,7 +60,10 @@ def visit(browser, path: Path):
     return page, wrong
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+# A minute for each deck: the others at night.
+@pytest.mark.parametrize(
+    "chapter", [pytest.param(c, marks=() if c == CHAPTERS[1] else pytest.mark.nightly) for c in CHAPTERS]
+)
 def test_every_slide_fits_its_screen(browser, decks: Path, chapter: str) -> None:
     page, wrong = visit(browser, decks / f"{chapter}.html")
     count = page.evaluate("Reveal.getTotalSlides()")
