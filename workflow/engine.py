@@ -4,13 +4,10 @@ One run at a time may work in `_build`: a second one waits for the first. What a
 """
 
 import argparse
-import contextlib
-import fcntl
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,15 +84,8 @@ def one_row(options: argparse.Namespace) -> int:
     if not options.row.isdecimal() or not 1 <= int(options.row) <= len(found.rows):
         raise runs.UsageError(f"ROW = {options.row!r}: must be a whole number from 1 to {len(found.rows)}")
     row = found.rows[int(options.row) - 1]
-    fingerprint = runs.fingerprint(row.key, row.values)
-    folder = runs.ROOT / row.key.folder
-    with locked(folder.with_name(f"{folder.name}.lock"), f"another run works on {row.key}; waiting for it"):
-        runs.drop_unless(row.key, fingerprint)
-        if (folder / "results.json").is_file() and (folder / "chapter.ipynb").is_file():
-            print(f"{row.key} is done")
-            return 0
-        key = row.key
-        return run_chapter.main(key.preset, key.chapter, key.run, json.dumps(row.values), json.dumps(fingerprint))
+    key, fingerprint = row.key, runs.fingerprint(row.key, row.values)
+    return run_chapter.main(key.preset, key.chapter, key.run, json.dumps(row.values), json.dumps(fingerprint))
 
 
 def again(options: argparse.Namespace) -> int:
@@ -105,7 +95,10 @@ def again(options: argparse.Namespace) -> int:
     copy = runs.Key(key.preset, key.chapter, f"{key.run}.repro")
     if done := snakemake(options, str(copy.folder / "results.json"), {copy: values}):
         return done
-    return repro.report(key, record, json.loads((runs.ROOT / copy.folder / "results.json").read_text(encoding="utf-8")))
+    found = json.loads((runs.ROOT / copy.folder / "results.json").read_text(encoding="utf-8"))
+    # Compared is compared: the next time it is run again.
+    (runs.ROOT / copy.folder / "fingerprint.json").unlink(missing_ok=True)
+    return repro.report(key, record, found)
 
 
 def read_sweep(options: argparse.Namespace) -> sweeps.Sweep:
@@ -129,19 +122,6 @@ def profile(name: str) -> tuple[Path, dict[str, Any]]:
             f"{folder / 'config.yaml'}: not readable as YAML: {' '.join(str(error).split())}"
         ) from None
     return folder, settings if isinstance(settings, dict) else {}
-
-
-@contextlib.contextmanager
-def locked(path: Path, waiting: str) -> Iterator[None]:
-    """Alone in what the lock stands for. It goes with the process, so that a killed one leaves none behind."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(waiting, file=sys.stderr)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def snakemake(
@@ -171,7 +151,7 @@ def snakemake(
         "OMP_NUM_THREADS": "1",
         "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
     }
-    with locked(build / "engine.lock", "another run works in _build; waiting for it"):
+    with runs.locked(build / "engine.lock", "another run works in _build; waiting for it"):
         content = {"runs": {str(key): [wanted[key], keyed[key]] for key in wanted}, "sweeps": collected or {}}
         # A file, not a variable: the jobs of a cluster read it too, and a long sweep is too long for a variable.
         claims.write_atomically(build / "wanted.json", json.dumps(content))

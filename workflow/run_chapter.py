@@ -10,26 +10,30 @@ from pathlib import Path
 
 import jupytext
 import papermill
+import runs
 from nbclient.exceptions import DeadKernelError
 from runs import ROOT, Key
 
 
 def main(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> int:
+    key, folder = Key(preset, chapter, run), ROOT / Key(preset, chapter, run).folder
     try:
-        return execute(preset, chapter, run, values, fingerprint)
+        # A row of a sweep may be at work on it, or a job on a worker that was believed lost.
+        with runs.locked(folder.with_name(f"{folder.name}.lock"), f"another run works on {key}; waiting for it"):
+            if runs.restored(key, json.loads(fingerprint)):
+                print(f"{key} is done")
+                return 0
+            return execute(key, values, fingerprint)
     except OSError as error:
         # A full disk or a folder that can not be written; nothing has its final name yet.
-        where = error.filename or f"_build/runs/{Key(preset, chapter, run)}"
+        where = error.filename or str(key.folder)
         print(f"error: {chapter} ({preset}, {run}): {where}: {error.strerror or error}", file=sys.stderr)
         return 1
 
 
-def execute(preset: str, chapter: str, run: str, values: str, fingerprint: str) -> int:
-    folder = ROOT / Key(preset, chapter, run).folder
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("results.json", "chapter.ipynb"):
-        (folder / name).unlink(missing_ok=True)
-    (folder / "fingerprint.json").write_text(fingerprint, encoding="utf-8")
+def execute(key: Key, values: str, fingerprint: str) -> int:
+    folder, (preset, chapter, run) = ROOT / key.folder, (key.preset, key.chapter, key.run)
+    runs.begin(key, json.loads(fingerprint))
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     # Libraries outside torch read this once, when they load: two chapters side by side must not take each other's cores.
     os.environ["OMP_NUM_THREADS"] = str(json.loads(values).get("threads", 1))
@@ -58,7 +62,7 @@ def execute(preset: str, chapter: str, run: str, values: str, fingerprint: str) 
     if not Path("results.json").is_file():
         print(f"error: {chapter} ({preset}, {run}) ran to its end but wrote no results.json", file=sys.stderr)
         return 1
-    partial.replace("chapter.ipynb")
+    runs.finish(key, partial)
     return 0
 
 

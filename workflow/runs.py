@@ -1,11 +1,15 @@
 """Runs of chapters: which there are, their parameters, what they are keyed on, and how one is recorded."""
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -129,15 +133,70 @@ def fingerprint(key: Key, given: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+LEFT = ("results.json", "chapter.ipynb")
+"""What a finished run leaves in its folder."""
+
+
+def has(key: Key, wanted: Mapping[str, Any]) -> bool:
+    """Whether the last run that began in the folder has this fingerprint."""
+    try:
+        return json.loads((ROOT / key.folder / "fingerprint.json").read_text(encoding="utf-8")) == wanted
+    except (FileNotFoundError, ValueError):  # none, or one that a crash cut off
+        return False
+
+
 def drop_unless(key: Key, wanted: Mapping[str, Any]) -> None:
     """Take away what an earlier run left unless it has this fingerprint: Snakemake's own memory of it may be gone."""
+    if not has(key, wanted):
+        (ROOT / key.folder / "results.json").unlink(missing_ok=True)
+
+
+def begin(key: Key, wanted: Mapping[str, Any]) -> None:
+    """Make the folder of a run, without anything of an earlier one, and say what the run is keyed on."""
     folder = ROOT / key.folder
-    try:
-        same = json.loads((folder / "fingerprint.json").read_text(encoding="utf-8")) == wanted
-    except (FileNotFoundError, ValueError):  # none, or one that a crash cut off
-        same = False
-    if not same:
-        (folder / "results.json").unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in LEFT:
+        (folder / f".{name}").unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
+    (folder / "fingerprint.json").write_text(json.dumps(wanted), encoding="utf-8")
+
+
+def finish(key: Key, partial: Path) -> None:
+    """Give the notebook of a finished run its name, and all that the run left a second one, which Snakemake does not know."""
+    folder = ROOT / key.folder
+    # On a file system without links such a run is only done again where `restored` would have put it back.
+    with contextlib.suppress(OSError):
+        for name, path in zip(LEFT, (folder / "results.json", partial), strict=True):
+            os.link(path, folder / f".{name}")
+    partial.replace(folder / "chapter.ipynb")
+
+
+def restored(key: Key, wanted: Mapping[str, Any]) -> bool:
+    """Whether a run is done, its files put back where Snakemake took them away.
+
+    Snakemake deletes what it has not itself seen finished: a run that ended just before a kill, on a lost worker, or as a row
+    of its own beside a sweep.
+    """
+    folder = ROOT / key.folder
+    if not has(key, wanted):
+        return False
+    for name in LEFT:
+        if not (folder / name).is_file() and (folder / f".{name}").is_file():
+            os.link(folder / f".{name}", folder / name)
+    return all((folder / name).is_file() for name in LEFT)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: str) -> Iterator[None]:
+    """Alone in what the lock stands for. It goes with the process, so that a killed one leaves none behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(waiting, file=sys.stderr)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def needs(path: Path) -> dict[str, dict[str, Any]]:

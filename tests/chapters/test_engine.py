@@ -95,6 +95,29 @@ def test_what_an_earlier_run_left_is_kept_only_for_the_same_fingerprint(tmp_path
         assert (folder / "results.json").exists() is kept
 
 
+def test_a_finished_run_is_put_back_when_snakemake_took_it_away(tmp_path, monkeypatch):
+    """Only a whole one, and only for the fingerprint it was made with."""
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    folder = tmp_path / KEY.folder
+
+    def taken_away():
+        for name in runs.LEFT:
+            (folder / name).unlink(missing_ok=True)
+
+    runs.begin(KEY, {"a": 1})
+    (folder / "results.json").write_text("{}")
+    assert not runs.restored(KEY, {"a": 1})
+    (folder / "partial").write_text("{}")
+    runs.finish(KEY, folder / "partial")
+    assert runs.restored(KEY, {"a": 1}) and not (folder / "partial").exists()
+    taken_away()
+    assert not runs.restored(KEY, {"a": 2}) and not (folder / "results.json").exists()
+    assert runs.restored(KEY, {"a": 1}) and (folder / "results.json").read_text() == "{}"
+    taken_away()
+    runs.begin(KEY, {"a": 1})
+    assert not runs.restored(KEY, {"a": 1})
+
+
 @pytest.mark.parametrize("word", ["out_dir=x", "run=x", "preset=paper"])
 def test_what_the_command_sets_itself_is_not_taken_from_params(word):
     with pytest.raises(runs.UsageError, match="is set by the command"):
@@ -109,20 +132,18 @@ def engine(folder: Path, *words: str, **changed):
     )  # fmt: skip
 
 
-def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(small_checkout):
-    checkout = small_checkout
+def test_a_chapter_that_raises_is_named_with_its_cell_and_its_notebook_is_kept(checkout):
     source = checkout / "notebooks" / f"{CHAPTER}.py"
     text = source.read_text()
     marker = "# %%\nfrom innercodes import parameters\n"
     assert marker in text
     source.write_text(text.replace(marker, marker + '\nraise RuntimeError("planted")\n'))
-    done = engine(checkout, "book")
+    done = engine(checkout, "chapter", "--chapter", CHAPTER)
     assert done.returncode != 0
     assert f"error: {CHAPTER} (quick, default) failed in cell [3]: RuntimeError: planted" in done.stderr
     folder = checkout / "_build" / "runs" / "quick" / f"{CHAPTER}--default"
     assert (folder / "chapter.partial.ipynb").is_file()
     assert not (folder / "results.json").exists() and not (folder / "chapter.ipynb").exists()
-    assert not (checkout / "_build" / "html").exists()
 
 
 @pytest.mark.parametrize(
@@ -143,6 +164,7 @@ def test_a_broken_source_is_named_before_anything_runs(checkout, path, text, mes
     assert done.returncode == 2 and done.stderr.strip().splitlines()[-1].startswith(message)
 
 
+@pytest.mark.nightly
 def test_a_site_that_fails_is_not_taken_for_done(small_checkout):
     checkout = small_checkout
     assert engine(checkout, "book").returncode == 0
