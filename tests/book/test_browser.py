@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import axe_playwright_python
 import pytest
 from playwright.sync_api import Browser, Page, TimeoutError
+from remarks import OF_THE_BROWSER
 
 from innercodes import claims
 
@@ -61,13 +62,15 @@ Open = Callable[..., SimpleNamespace]
 def visit(browser: Browser, url: str, scheme: str = "light", width: int = 1200) -> SimpleNamespace:
     """Open a page and keep what goes wrong on it: `page`, `errors` and requests to `outside`."""
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(30_000)
     page = context.new_page()
     errors: list[str] = []
     outside: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     # A remark is one too many: who opens the console looks for what went wrong.
-    page.on("console", lambda message: errors.append(f"{message.type}: {message.text}"))
+    page.on(
+        "console", lambda said: None if OF_THE_BROWSER.search(said.text) else errors.append(f"{said.type}: {said.text}")
+    )
     own = url.split("//")[1].split("/")[0]
     local = ("file:", "data:", "blob:", f"http://{own}/")
     page.on("request", lambda request: None if request.url.startswith(local) else outside.append(request.url))

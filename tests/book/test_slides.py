@@ -10,6 +10,7 @@ import pytest
 import runs
 import slides
 import stage
+from remarks import OF_THE_BROWSER
 
 CHAPTERS = runs.chapters()
 WIDTH, HEIGHT = 1280, 720
@@ -28,8 +29,6 @@ OUTSIDE = """
   );
 }
 """
-# Of the browser about itself, where it draws Plotly's turning figures without a graphics card.
-DRAWING = re.compile(r"GPU stall due to ReadPixels|Canvas2D: Multiple readback operations")
 READY = "Reveal.getCurrentSlide().dataset.ready === 'yes'"
 
 
@@ -51,7 +50,9 @@ def visit(browser, path: Path):
     page = context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: None if DRAWING.search(said.text) else wrong.append(f"{said.type}: {said.text}"))
+    page.on(
+        "console", lambda said: None if OF_THE_BROWSER.search(said.text) else wrong.append(f"{said.type}: {said.text}")
+    )
     local = ("file:", "data:", "blob:")
     page.on("request", lambda request: None if request.url.startswith(local) else wrong.append(request.url))
     page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
