@@ -1264,8 +1264,9 @@ results
 # had 0.701), but distances do not grow at all (0.82 of the twin's growth). With the centre of mass in pixels, the coding
 # that suits it best, all three endpoints pass.
 #
-# Beside it an LSTM read film reviews, trained here. Its distances grow and the attack's shift grows, but its classes
-# shrink too little (0.88).
+# Beside it an LSTM read film reviews, trained here. Its distances grow 18 times as much as in its twin (more than 1 was
+# asked), and the attack's lead over noise grows with depth (by 0.18; more than 0 was asked). But its classes shrink too
+# little (to 0.88, where 0.7 was asked).
 #
 # Further reading: {cite:t}`lee2023telescope` for the paper; {cite:t}`kohonen1982` for the maps; {cite:t}`madry2018` for
 # the attack; {cite:t}`bansal2021` for stitching.
