@@ -627,7 +627,8 @@ purity.round(3)
 #
 # ### The class from symbols
 #
-# Each of the nine symbols has a row of the map. Take their mean and name the class where it is largest:
+# Each of the nine symbols has a row of the map, its $P(c \mid s)$ of {eq}`eq-map`. Take their mean and name the class where it
+# is largest:
 #
 # $$ \hat c = \arg\max_c \frac19 \sum_{j=1}^9 P(c \mid s_j) $$ (eq-predict)
 
@@ -826,7 +827,8 @@ if not isinstance(fresh, str):
     )  # fmt: skip
 
 # %% [markdown]
-# The line of the responses is an upper mark. It has the same examples and the same network, but keeps all numbers of the
+# The symbols vote as in {eq}`eq-predict`, with a map of the few examples only ({eq}`eq-map`). The line of the responses is an
+# upper mark. It has the same examples and the same network, but keeps all numbers of the
 # vectors in place of one word for each.
 #
 # ## Other architectures, training, other domains
@@ -997,7 +999,8 @@ if universes:
 # **A detector is part of the claim.** Where the region is known exactly, as here, a question is answered for the network
 # that a real detector answers by itself. The picture of sources shows what that is worth.
 #
-# **Errors or oddness?** A score that asks "are these symbols likely for what the network says" falls wherever the network
+# **Errors or oddness?** A score that asks "are these symbols likely for what the network says", as {eq}`eq-ess` does, falls
+# wherever the network
 # errs. Attacked and outside pictures are mostly errors. Whether a score knows more than that needs the comparison with clean
 # errors, which the paper, as far as we know it, does not make.
 #

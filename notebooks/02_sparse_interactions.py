@@ -331,7 +331,7 @@ pd.DataFrame.from_dict(accuracy, orient="index").T.round(3)
 #
 # $$ v(x) = \log \frac{p(y \mid x)}{1 - p(y \mid x)} . $$ (eq-log-odds)
 #
-# We compute it for every sample and every mask. At the quick scale that is $958 \times 2^9 = 490\,496$ outputs for each
+# We compute {eq}`eq-log-odds` for every sample and every mask. At the quick scale that is $958 \times 2^9 = 490\,496$ outputs for each
 # network.
 #
 # One more baseline: the trained network's own outputs, *shuffled* over the masks. It keeps the values and loses their
@@ -460,7 +460,7 @@ plots.show(
 #
 # ### Does the split find what is there?
 #
-# On a network nobody knows the true split. So we *plant* one: six ANDs, six ORs and noise inside the allowed band, in
+# Does solving {eq}`eq-and-or` find the true split? On a network nobody knows it. So we *plant* one: six ANDs, six ORs and noise inside the allowed band, in
 # games of 8, 9 and 10 players. Then we ask the fit for them. F1 is 1 when the salient terms are exactly the planted ones.
 
 # %%
@@ -838,7 +838,7 @@ if np.isfinite(p["trained"]).any():
 # For the trained network both answers are yes: no sample breaks the bound, and on every one it is below 511, about four times the
 # real count. In the untrained network it says something on few samples. So this claim passes its test, twin included.
 #
-# Mind what it does not say. One sample in two is not monotone and has no bound. The boards with a bound differ between the networks.
+# Mind what {eq}`eq-bound` does not say. One sample in two is not monotone and has no bound. The boards with a bound differ between the networks.
 # The noise beside it is not filtered for monotone samples, since hardly any is. A blank square makes half of the interactions 0 before
 # the network says anything, so that "below 511" is an easy test on boards with few filled squares. And look at the last
 # baseline: for the typical sample the bound *equals* Markov's inequality, "no more than $1/\tau$ times the sum of all strengths",

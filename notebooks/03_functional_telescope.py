@@ -238,7 +238,7 @@ atlas = depth.survey(settings, networks, own, others, names, stem)
 {stage: tuple(part.shape) for stage, part in atlas.fitted["trained"][0].items()}
 
 # %% [markdown]
-# (Five numbers are kept per channel: the centre is stored in both units.)
+# (Five numbers are kept per channel, one more than {eq}`eq-code` says: the centre is stored in both units.)
 #
 # ## Few dimensions or many?
 #
@@ -495,7 +495,7 @@ plots.show(
 # In the trained network $q$ grows 6.6 times from CL1 to CL3. In the untrained one it *shrinks* to a half. The growth is
 # there under all four codings; it is weakest, but clear, where every number is scaled alike (z-scored).
 #
-# Chance has a growth of its own. Gaussian codes with the same covariances grow 1.6 times. Centres of *shuffled* classes
+# Chance has a growth of its own by {eq}`eq-q`. Gaussian codes with the same covariances grow 1.6 times. Centres of *shuffled* classes
 # draw apart 7 times, as far as those of the true ones: the distance of class centres says little about classes.
 #
 # Read the growth with care, though. At CL1 the trained codes are not more alike than the untrained ones: $q$ is 1.6

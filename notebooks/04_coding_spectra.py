@@ -248,11 +248,11 @@ if toy_steps:
     )
 
 # %% [markdown]
-# The direction is right: sparser features are packed more tightly. The slope is not. On these axes equation 1 has the
+# The direction is right: sparser features are packed more tightly. The slope is not. On these axes {eq}`eq-compression` has the
 # slope 0.89, the toy model 0.66, and at $1 / (1 - S) = 10$ it spends 1.7 times what the equation asks for. It can only
 # add and rectify; the equation allows any code at all.
 #
-# There is one plateau, not two. At one half it is flat: features come in opposite pairs, two to a dimension, as the
+# There is one plateau of $D^*$, {eq}`eq-dstar`, not two. At one half it is flat: features come in opposite pairs, two to a dimension, as the
 # second picture shows. At one there is no flat piece: already the next point of our sweep lies at 0.93. With dense
 # features ($S = 0$) the model does not pick ten of a hundred features; it takes ten directions and spreads all features
 # over them.
@@ -464,7 +464,7 @@ plots.show(
 
 # %% [markdown]
 # Try −1: the path is still jagged. Below −1 each step shrinks with finer frames. But then there are more steps: their
-# sum, the action, falls only below about −2. A truly smooth path on a circle needs −3. So −1 is the threshold of the
+# sum, the action of {eq}`eq-action`, falls only below about −2. A truly smooth path on a circle needs −3. So −1 is the threshold of the
 # *variance*, not of smoothness.
 
 # %% [markdown]
@@ -1616,7 +1616,7 @@ results
 #
 # ## Summary
 #
-# The theory stands. Redundancy that is repaired after each layer is paid for once; a power law costs what equation 3
+# The theory stands. Redundancy that is repaired after each layer is paid for once; a power law costs what {eq}`eq-cost`
 # says, within its range; a linear redundant code has a step. Two cautions belong to it: a flat spectrum can hide any
 # amount of redundancy, and −1 is a threshold for how far projections scatter, not for how smooth they are.
 #

@@ -577,7 +577,7 @@ if show_examples and known and material.unseen.pictures.embedded:
 # **One number for a lens.** Each lens has many. We fixed one for each question before the run; another may answer otherwise. The
 # summary shows eight.
 #
-# **The readout.** A stage's interactions are those of a linear readout on channel means. It is fitted on few pictures, and a
+# **The readout.** A stage's interactions are those of a linear readout on channel means, {eq}`eq-readout`. It is fitted on few pictures, and a
 # stage that knows the class only in its places looks ignorant through it.
 #
 # **Six patches.** With $2^6$ masks the strongest 5 % are four interactions. Chapter 02 has finer games.

@@ -128,6 +128,12 @@ def test_notebook_is_in_step(source):
     assert stored == written, "run: jupytext --to ipynb --update notebooks/*.py"
 
 
+def test_every_formula_is_numbered_and_referred_to():
+    text = "\n".join(path.read_text(encoding="utf-8") for path in NOTEBOOKS)
+    named = re.findall(r"\$\$[^$]+\$\$(?: \((eq-[\w-]+)\))?", text)
+    assert len(named) > 5 and set(named) == set(re.findall(r"\{eq\}`(eq-[\w-]+)`", text))
+
+
 def test_the_readme_counts_what_the_book_found():
     import readme
 
