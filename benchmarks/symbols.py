@@ -16,7 +16,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import adjusted_rand_score
 from torch import Tensor
 
-from innercodes import xmeans
+from innercodes import codebook, xmeans
 
 
 def blobs(
@@ -99,7 +99,9 @@ if sys.argv[3] == "ours":
     found = codebook.embed(x, int(sys.argv[4]), int(sys.argv[5])).numpy()
 else:
     import umap
-    model = umap.UMAP(int(sys.argv[5]), n_components=3, random_state=int(sys.argv[4]), n_jobs=1)
+    model = umap.UMAP(
+        int(sys.argv[5]), n_components=3, random_state=int(sys.argv[4]), n_jobs=1, n_epochs=int(sys.argv[6])
+    )
     found = model.fit_transform(x.numpy())
 print(time.perf_counter() - start)
 np.save(sys.argv[2], found)
@@ -122,7 +124,7 @@ def umap_first_calls(quick: bool) -> Iterator[ratios.Row]:
         np.save(given, x.numpy())
 
         def call(side: str, seed: int) -> tuple[float, np.ndarray]:
-            settings = [str(given), str(made), side, str(seed), str(neighbors)]
+            settings = [str(given), str(made), side, str(seed), str(neighbors), str(codebook.LAYOUT_STEPS)]
             command = [sys.executable, "-W", "ignore", "-c", FIRST_CALL, *settings]
             done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
             return float(done.stdout), np.load(made)

@@ -96,6 +96,7 @@ pooling = "max"  # our reading: max, mean
 joined = False  # our reading: one vector for all nine cells
 neighbors = 15  # our reading: neighbours of UMAP
 min_dist = 0.1  # our reading: least distance in its embedding
+layout_steps = 200  # our reading: passes of its layout
 most = 1000  # symbols of a stage, at most; the paper's
 backend = "innercodes"  # who does X-means: innercodes, pyclustering
 map_from = "label and prediction agree"  # our reading: or label
@@ -107,7 +108,7 @@ attack_step = 0.1  # our reading: length of a step, share of the half-width
 attack_samples = 64  # unseen pictures that are attacked
 evasion_weights = "0 1 10 100"  # of the symbols in the attack on them
 replaced = 60  # pictures of the causal test; 0: leave it out
-universes = 6  # embeddings of other choices that are tried; 0: none
+universes = 7  # embeddings of other choices that are tried; 0: none
 beyond = "vit48"  # other architectures, or none
 beyond_weights = ""  # file with the weights of that architecture
 retrained = "resnet8"  # network that is watched while it learns, or none
@@ -964,8 +965,8 @@ if replaced:
 # If symbols held what the network uses, the own symbol would hardly move the logit, and another one would move it far. What
 # the own symbol moves beyond the cell's own mean is what a symbol throws away.
 #
-# **What if we had read the paper in another way?** Every dot below is a reading: other neighbours, distances, pooling, nine
-# vectors or one, another clustering, other pictures behind the map, another form of the map. One choice differs at a time.
+# **What if we had read the paper in another way?** Every dot below is a reading: other neighbours, distances, passes of UMAP, pooling,
+# nine vectors or one, another clustering, other pictures behind the map, another form of the map. One choice differs at a time.
 
 # %%
 if universes:

@@ -91,6 +91,7 @@ center_share = 0.7  # side of the centre box, share of the picture's
 pooling = "max"  # of a region's cells: max, mean
 neighbors = 15  # neighbours of UMAP
 min_dist = 0.1  # least distance in its embedding
+layout_steps = 200  # passes of its layout
 most = 1000  # symbols of a stage, at most
 symbol_count = 32  # symbols of each stage where all have as many
 map_from = "label and prediction agree"  # label and prediction agree, or label

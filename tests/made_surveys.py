@@ -18,7 +18,7 @@ def a_run(seeds=(0, 1, 2), **values):
     return types.SimpleNamespace(
         **{
             "seeds": seeds, "seed": seeds[0], "device": torch.device("cpu"), "bars": False, "bootstrap": 60, "neighbors": 5,
-            "min_dist": 0.1, "most": 20, "pooling": "max", "joined": False, "backend": "innercodes", "preset": "quick",
+            "min_dist": 0.1, "layout_steps": 200, "most": 20, "pooling": "max", "joined": False, "backend": "innercodes", "preset": "quick",
             "map_from": "label and prediction agree", "attack_size": 0.1, "attack_steps": 3, "attack_step": 0.5,
         }
         | values

@@ -10,7 +10,7 @@ TINY = {
         "n_seeds": 2, "bootstrap": 100, "progress": "off", "shipped": False, "size": 32, "trained_on": 160, "epochs": 2,
         "fitted": 32, "unseen": 48, "beyond_known": 120, "permutations": 19, "shot_draws": 2, "attack_steps": 2,
         "attack_samples": 8, "evasion_weights": "0 1", "replaced": 4, "universes": 1, "beyond": "resnet20", "retrained_epochs": 4,
-        "domain": "wine", "domain_samples": 60,
+        "domain": "wine", "domain_samples": 60, "layout_steps": 40,
     },
     "02_sparse_interactions": {
         "epochs": 3, "n_samples": 12, "n_seeds": 2, "bootstrap": 100, "progress": "off",
@@ -35,6 +35,6 @@ TINY = {
         "retrained_epochs": 2, "stages": "layer1 layer3", "fitted": 32, "unseen": 110, "read": 40, "beyond_known": 4,
         "map_from": "label", "permutations": 19, "symbol_count": 6, "grid": 4, "sigma": 2.0, "som_epochs": 1, "batch_size": 10,
         "best_units": 4, "columns": 60, "window": "5 20", "frames": 16, "projections": 20, "repeats": 3, "n_players": 4, "samples": 6,
-        "attack_steps": 2, "warned": 4, "units": 8, "active": 2, "sparse_steps": 30,
+        "attack_steps": 2, "warned": 4, "units": 8, "active": 2, "sparse_steps": 30, "layout_steps": 40,
     },
 }  # fmt: skip

@@ -24,6 +24,8 @@ FORMAT = "innercodes codebook 1"
 # UMAP's own number of steps for up to 10,000 new points. It takes 30 for more, and then a point's place would depend on
 # how many others are placed with it.
 PLACING_STEPS = 100
+# UMAP's own number for more than 10,000 vectors. It takes 500 for fewer, which is most of the time of a small chapter.
+LAYOUT_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ class Codebook:
         most: int = 1000,
         backend: str = "innercodes",
         start: str = "exact",
+        steps: int = LAYOUT_STEPS,
     ) -> "Codebook":
         """Embed float vectors (N, D), any device, and find the clusters: `embed`, then `xmeans.fit`, whose errors stand."""
-        embedding = embed(vectors, seed, neighbors, min_dist, metric, components, start)
+        embedding = embed(vectors, seed, neighbors, min_dist, metric, components, start, steps)
         found = xmeans.fit(embedding, seed, most, backend=backend)
         kept = _plain(vectors)
         return cls(kept, embedding, found.labels, found.centers, seed, neighbors, min_dist, metric)
@@ -183,10 +186,12 @@ def embed(
     metric: str = "euclidean",
     components: int = 3,
     start: str = "exact",
+    steps: int = LAYOUT_STEPS,
 ) -> Tensor:
     """UMAP coordinates of float vectors (N, D), N > `neighbors`, any device: float32 (N, components) on the CPU (step 6).
 
-    The paper gives the three components; the rest are the library's defaults. `start="exact"` hands UMAP the exact nearest
+    The paper gives the three components; the rest are the library's defaults, but that the layout has `steps` passes whatever
+    the number of vectors. `start="exact"` hands UMAP the exact nearest
     neighbours, found by matrix products, which saves it the compiling and the running of its own approximate search;
     `start="umap"` is the library as it comes. Same seed, same bits, in any process: UMAP then runs on one thread. Raises
     ValueError for vectors that are too few, all alike, not (N, D) or not finite in float32, and for settings out of range.
@@ -197,6 +202,7 @@ def embed(
         ("neighbors", neighbors, neighbors >= 2, "at least 2"),
         ("min_dist", min_dist, 0 <= min_dist <= 1, "from 0 to 1"),
         ("components", components, components >= 1, "at least 1"),
+        ("steps", steps, steps >= 1, "at least 1"),
         ("metric", metric, metric in METRICS, f"one of {', '.join(METRICS)}"),
         ("start", start, start in STARTS, f"one of {', '.join(STARTS)}"),
     ):
@@ -206,6 +212,7 @@ def embed(
         if value > len(vectors) - spare:
             raise ValueError(f"{name} = {value}: must be at most {len(vectors) - spare} for {len(vectors)} vectors")
     model = _umap(seed, neighbors, min_dist, metric, components)
+    model.n_epochs = steps
     if start == "exact":
         distances, indices = nearest(vectors.detach().float(), neighbors, metric=metric)
         model.precomputed_knn = (indices.cpu().numpy(), distances.cpu().numpy(), None)

@@ -583,6 +583,14 @@ CHAPTERS["01_symbols"] = (
     Parameter("joined", bool, False, "One vector, and one symbol, for all nine cells."),
     Parameter("neighbors", int, 15, "Neighbours of UMAP.", "vectors", low=2, high=1000),
     Parameter("min_dist", float, 0.1, "Least distance of points in UMAP's embedding.", low=0, high=1),
+    Parameter(
+        "layout_steps",
+        int,
+        200,
+        "Passes of UMAP's layout; the library's own for few vectors is 500.",
+        low=1,
+        high=10_000,
+    ),
     Parameter("most", int, 1000, "Symbols of a stage, at most.", "symbols", low=2, high=100_000),
     Parameter("backend", str, "innercodes", "Who does X-means.", choices=("innercodes", "pyclustering")),
     Parameter(
@@ -609,7 +617,7 @@ CHAPTERS["01_symbols"] = (
         words="numbers from 0 on with blanks between them",
     ),
     Parameter("replaced", int, 60, "Pictures of the causal test; 0: leave it out.", "pictures", low=0, high=100_000),
-    Parameter("universes", int, 6, "Embeddings of other choices that are tried; 0: none.", low=0, high=1000),
+    Parameter("universes", int, 7, "Embeddings of other choices that are tried; 0: none.", low=0, high=1000),
     Parameter(
         "beyond",
         str,
@@ -728,6 +736,14 @@ CHAPTERS["05_four_lenses"] = (
     Parameter("pooling", str, "max", "How responses are pooled to 3 x 3 cells.", choices=("max", "mean")),
     Parameter("neighbors", int, 15, "Neighbours of UMAP.", "vectors", low=2, high=1000),
     Parameter("min_dist", float, 0.1, "Least distance of points in UMAP's embedding.", low=0, high=1),
+    Parameter(
+        "layout_steps",
+        int,
+        200,
+        "Passes of UMAP's layout; the library's own for few vectors is 500.",
+        low=1,
+        high=10_000,
+    ),
     Parameter("most", int, 1000, "Symbols of a stage, at most.", "symbols", low=2, high=100_000),
     Parameter("symbol_count", int, 32, "Symbols of each stage where all have as many.", "symbols", low=2, high=10_000),
     Parameter(

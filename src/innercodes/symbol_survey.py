@@ -266,7 +266,7 @@ def fit_codebook(vectors: Tensor, run: Run, seed: int, clock: Clock | None = Non
     """`Codebook.fit` of float32 (M, C) with the run's settings, its two steps timed apart."""
     clock = clock or Clock()
     with clock.step("embedding"):
-        embedding = codebook.embed(vectors, seed, run.neighbors, run.min_dist)
+        embedding = codebook.embed(vectors, seed, run.neighbors, run.min_dist, steps=run.layout_steps)
     with clock.step("clustering"):
         found = xmeans.fit(embedding, seed, run.most, backend=run.backend)
     return Codebook(

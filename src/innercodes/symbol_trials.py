@@ -270,12 +270,15 @@ ALGORITHMS = (*xmeans.BACKENDS, "k-means")
 """How clusters are found: X-means of one of the backends, or k-means at the number that the first one finds."""
 EACH_ITS_OWN = "given symbol, given class"
 """The default reading of the map (A2): P(c | s) for the class, P(s | c) for the score. Another word is for both."""
-CHOICES = ("neighbors", "min_dist", "pooling", "joined", "algorithm", "map_from", "by")
-FIT_CHOICES = CHOICES[:4]
+CHOICES = ("neighbors", "min_dist", "layout_steps", "pooling", "joined", "algorithm", "map_from", "by")
+FIT_CHOICES = CHOICES[:5]
 """A change of one of these asks for an embedding of its own."""
+FREE_CHOICES = CHOICES[:3]
+"""Numbers, which may have other values than these."""
 ALTERNATIVES = {
     "neighbors": (5, 15, 50),
     "min_dist": (0.0, 0.1, 0.5),
+    "layout_steps": (200, 500),
     "pooling": regions.POOLINGS,
     "joined": (False, True),
     "algorithm": ALGORITHMS,
@@ -290,7 +293,7 @@ def multiverse(
     choices: Mapping[str, Sequence] = ALTERNATIVES,
     *,
     pairs: bool = False,
-    fits: int = 6,
+    fits: int = 7,
     rows: int = 1,
 ) -> DataFrame:
     """The last stage under other readings of the paper: a column for each of `CHOICES`, accuracy, errors_auroc, outside_auroc.
@@ -299,10 +302,10 @@ def multiverse(
     Accuracy on unseen pictures (SYM-4), AUROC of the score against errors (SYM-5) and the smallest against an outside set
     (SYM-6), NaN where there are none; means over the first `rows` seeds of the trained networks.
 
-    Other neighbours, distances, poolings, or cells joined or not, ask for a fit of UMAP each, and each of its sets to be placed:
-    with the default choices 6 for each seed, with all pairs 19. `fits` bounds them for a seed: what comes later and needs one more
-    is left out, as are more neighbours than there are vectors. Another pooling asks for one pass of the network; the other
-    choices are read on what is there.
+    Other neighbours, distances, passes of the layout, poolings, or cells joined or not, ask for a fit of UMAP each, and each
+    of its sets to be placed: with the default choices 7 for each seed, with all pairs 26. `fits` bounds them for a seed: what
+    comes later and needs one more is left out, as are more neighbours than there are vectors. Another pooling asks for one pass of
+    the network; the other choices are read on what is there.
     """
     run = survey.run
     own = {name: getattr(run, name) for name in FIT_CHOICES}
@@ -335,7 +338,7 @@ def _universes(own: Mapping, choices: Mapping[str, Sequence], pairs: bool) -> li
         if name not in CHOICES:
             raise refusal("choices", name, f"among {', '.join(CHOICES)}")
         allowed = ALTERNATIVES[name]
-        wrong = [value for value in values if value not in allowed] if name not in ("neighbors", "min_dist") else []
+        wrong = [value for value in values if value not in allowed] if name not in FREE_CHOICES else []
         if wrong:
             raise refusal(f"choices, {name}", wrong[0], f"one of {', '.join(map(str, allowed))}")
     others = {name: [value for value in choices.get(name, ()) if value != own[name]] for name in CHOICES}
@@ -364,13 +367,13 @@ def _reader(survey: Survey, network: nn.Module, row: int) -> Callable[[Mapping],
     def embedded(universe: Mapping) -> tuple[Codebook, dict[str, Tensor]]:
         key = _embedding_of(universe)
         if key not in placed:
-            neighbors, min_dist, how, joined = key
+            neighbors, min_dist, steps, how, joined = key
             if how not in heard:
                 heard[how] = {name: _pooled(survey, network, name, how) for name in names}
             cells = 1 if joined else GRID * GRID
             vectors = {name: part.flatten(1).unflatten(1, (cells, -1)) for name, part in heard[how].items()}
             flat = vectors[FITTED].flatten(0, 1).contiguous()
-            points = codebook.embed(flat, seed, neighbors, min_dist)
+            points = codebook.embed(flat, seed, neighbors, min_dist, steps=steps)
             clusters = xmeans.fit(points, seed, run.most, backend=run.backend)
             book = Codebook(flat, points, clusters.labels, clusters.centers, seed, neighbors, min_dist, "euclidean")
             placed[key] = (book, {name: symbol_survey.place(book, part)[0] for name, part in vectors.items()})

@@ -39,7 +39,7 @@ def fitted():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.filterwarnings("ignore", category=ImportWarning)
-        return Codebook.fit(data(240, 0)[0], 3)
+        return Codebook.fit(data(240, 0)[0], 3, steps=500)  # the library's own for so few
 
 
 @given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 99), st.sampled_from(codebook.METRICS), st.integers(1, 50))
@@ -110,7 +110,7 @@ def test_places_are_those_of_the_umap_object_that_was_fitted(fitted, monkeypatch
 
     monkeypatch.setattr(codebook, "_umap", keep)
     x, new = data(240, 0)[0], data(20, 2)[0]
-    assert torch.equal(codebook.embed(x, 3), fitted.embedding)  # same seed, same bits
+    assert torch.equal(codebook.embed(x, 3, steps=500), fitted.embedding)  # same seed, same bits
     model = kept[0]
     # The same distances to the bit: UMAP's random numbers depend on the last bit of where a point starts.
     model._knn_search_index = codebook._Index(x, "euclidean")
@@ -120,7 +120,7 @@ def test_places_are_those_of_the_umap_object_that_was_fitted(fitted, monkeypatch
 
 
 def test_another_seed_gives_another_embedding(fitted):
-    assert not torch.equal(codebook.embed(data(240, 0)[0], 4), fitted.embedding)
+    assert not torch.equal(codebook.embed(data(240, 0)[0], 4, steps=500), fitted.embedding)
 
 
 def test_saved_and_loaded_it_places_to_the_same_bits(fitted, tmp_path):
@@ -163,8 +163,9 @@ def test_the_exact_start_hands_over_the_neighbours_and_the_other_does_not(start,
     stub.result = np.zeros((30, 2))
     monkeypatch.setattr(codebook, "_umap", lambda *settings: given.append(settings) or stub)
     x = draws(30, 4).double()
-    found = codebook.embed(x, 5, 7, 0.3, metric, 2, start)
+    found = codebook.embed(x, 5, 7, 0.3, metric, 2, start, 40)
     assert found.dtype == torch.float32 and given == [(5, 7, 0.3, metric, 2)] and stub.seen.dtype == np.float32
+    assert stub.n_epochs == 40
     if start == "umap":
         assert stub.precomputed_knn == (None, None, None)
         return
@@ -252,6 +253,7 @@ GOOD = draws(30, 4)
         ),
         (GOOD, {"neighbors": 1}, "neighbors = 1: must be at least 2"),
         (GOOD, {"min_dist": 1.5}, "min_dist = 1.5: must be from 0 to 1"),
+        (GOOD, {"steps": 0}, "steps = 0: must be at least 1"),
         (GOOD, {"metric": "manhattan"}, "metric = 'manhattan': must be one of euclidean, cosine"),
         (GOOD, {"components": 0}, "components = 0"),
         (GOOD, {"start": "random"}, "start = 'random': must be one of exact, umap"),

@@ -16,7 +16,7 @@ from innercodes.symbol_survey import BOTH, FITTED, NEW, UNSEEN, Shown
 
 STAGES = ("0", "2")
 RUN = types.SimpleNamespace(
-    seeds=(0, 1), seed=0, device=torch.device("cpu"), bars=False, bootstrap=50, neighbors=5, min_dist=0.1, most=12,
+    seeds=(0, 1), seed=0, device=torch.device("cpu"), bars=False, bootstrap=50, neighbors=5, min_dist=0.1, layout_steps=200, most=12,
     pooling="max", joined=False, backend="innercodes", preset="quick", map_from="label and prediction agree",
     attack_size=0.1, attack_steps=3, attack_step=0.5,
 )  # fmt: skip

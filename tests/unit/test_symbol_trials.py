@@ -17,7 +17,7 @@ from innercodes.symbol_survey import BOTH, FITTED, UNSEEN, Shown
 
 STAGES = ("0", "2")
 RUN = types.SimpleNamespace(
-    seeds=(0, 1), seed=0, device=torch.device("cpu"), bars=False, bootstrap=50, neighbors=5, min_dist=0.1, most=12,
+    seeds=(0, 1), seed=0, device=torch.device("cpu"), bars=False, bootstrap=50, neighbors=5, min_dist=0.1, layout_steps=200, most=12,
     pooling="max", joined=False, backend="innercodes", preset="quick", map_from="label and prediction agree",
     attack_size=0.1, attack_steps=3, attack_step=0.5,
 )  # fmt: skip
@@ -319,7 +319,7 @@ MEASURES = ["accuracy", "errors_auroc", "outside_auroc"]
 
 def test_the_multiverse_by_hand(found, networks, monkeypatch):
     fits, embed = [], codebook.embed
-    monkeypatch.setattr(codebook, "embed", lambda *args: fits.append(args[1:]) or embed(*args))
+    monkeypatch.setattr(codebook, "embed", lambda *args, **more: fits.append(args[1:]) or embed(*args, **more))
     choices = {
         "neighbors": (5, 8), "pooling": ("max", "mean"), "joined": (False, True), "algorithm": ("innercodes", "k-means"),
         "map_from": symbol_survey.MAPS_FROM, "by": ("phi",),
@@ -328,7 +328,9 @@ def test_the_multiverse_by_hand(found, networks, monkeypatch):
     assert list(table.columns) == [*symbol_trials.CHOICES, *MEASURES] and len(table) == 1 + 6 and len(fits) == 3
     code, mapped = found.codes["trained"][0]["2"], found.mapped(0)
     default = table.iloc[0]
-    own = {name: getattr(RUN, name) for name in ("neighbors", "min_dist", "pooling", "joined", "map_from")}
+    own = {
+        name: getattr(RUN, name) for name in ("neighbors", "min_dist", "layout_steps", "pooling", "joined", "map_from")
+    }
     assert default[list(own)].to_dict() == own and default["by"] == symbol_trials.EACH_ITS_OWN
     assert default["algorithm"] == "innercodes"
     assert default[MEASURES].tolist() == pytest.approx(measured(found, code.symbols, mapped, code.count))
@@ -362,7 +364,7 @@ def test_the_multiverse_by_hand(found, networks, monkeypatch):
 
 def test_the_multiverse_is_bounded(found, networks, monkeypatch):
     fits, embed = [], codebook.embed
-    monkeypatch.setattr(codebook, "embed", lambda *args: fits.append(args[1:]) or embed(*args))
+    monkeypatch.setattr(codebook, "embed", lambda *args, **more: fits.append(args[1:]) or embed(*args, **more))
     choices = {"neighbors": (5, 8, 10**6), "min_dist": (0.5,), "map_from": ("label",), "by": ("joint", "phi")}
     table = symbol_trials.multiverse(found, networks, choices, pairs=True, fits=1, rows=2)
     # Both seeds have one fit more; the other distance would ask for a second one, as would both together.
