@@ -19,38 +19,45 @@
 # **Reading** 90 minutes · **quick run** 7 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to
 # download
 #
-# A network that names what is in a picture says something about every part of it on the way, in numbers. Do these
-# numbers fall into groups? If they do, the number of a group is a *symbol*: one word in place of a thousand numbers.
-# Then one can ask what a symbol stands for, and whether the symbols of a picture say when not to trust the network.
+# A network that names what is in a picture responds to every part of it in its hidden layers: long lists of numbers. Do these
+# responses fall into groups? If they do, the groups can be numbered. The number of a response's group is its *symbol*: one
+# word in place of a thousand numbers.
+#
+# Then two questions can be asked. What does a symbol stand for? And do the symbols of a picture say when not to trust the
+# network?
 #
 # ```{admonition} The paper at a glance
 # :class: tip
 # **Question.** Do hidden layers use symbols, and what can one do with them?
 #
-# **Answer of the paper.** Cut out the object, pool each layer's response in it to 3 × 3 cells, embed the vectors in three
-# dimensions and cluster them. The clusters go with classes, more so in deep layers. They predict the class, are unlikely
-# where the network errs, where the picture is of no known class and where it was attacked. And new classes can be
-# learned from a few examples without training.
+# **Method of the paper.** Find the object. Pool each layer's response within its box to 3 × 3 cells. Embed the vectors of the
+# cells in three dimensions, and cluster them: the number of a cluster is a symbol.
+#
+# **Answer of the paper.** Symbols go together with classes, in deep layers more than in shallow ones. They predict the class.
+# They are unlikely for the predicted class in three cases: the network errs, the picture is of no known class, or the picture
+# was attacked. And new classes can be told apart from a few examples, without training.
 #
 # **Source.** {cite:t}`lee2024symbols`.
 # ```
 #
 # ```{admonition} What we could not read
 # :class: warning
-# The full text of this paper could not be had, and no code of its authors. We had summaries. They give the steps, some
-# numbers and the claims in words. The formulas for the map and for the scores, and most settings, are *our reading*. Each such
-# choice is a parameter below, and near the end other choices are tried. A claim that fails here may fail because of them.
+# We could not get the full text of this paper, nor any code of its authors. We had public summaries. They give the steps, some
+# numbers, and the claims in words. The numbered formulas of this chapter and most of its settings are *our reading*.
+#
+# Such settings are marked in the parameter cell below, and near the end other readings are tried. A claim that fails here
+# may fail because of our reading.
 # ```
 #
 # After this chapter you can
 #
 # - pool a network's response in a region, and say what the pooling loses (exercise 2),
-# - make a cloud without clusters, and test with it whether there were clusters at all (exercise 3),
-# - read a class, and a doubt, from the symbols of a picture (exercises 1 and 4),
-# - measure what symbols tell beyond chance, where cells go together (exercise 5),
-# - tell an attack from an error, and what symbols add to the network's own confidence (exercise 6).
+# - make a cloud of points without clusters, and use it to test whether real points have any (exercise 3),
+# - read from the symbols of a picture its class, and whether to doubt the network's answer (exercises 1 and 4),
+# - measure what symbols tell beyond chance, although the cells of a picture are alike (exercise 5),
+# - tell an attack from an error, and say what symbols add to the network's own confidence (exercise 6).
 #
-# You need: what a convolution and a probability are. The [glossary](../glossary.md) has the other terms.
+# You need to know what a convolution and a probability are. The [glossary](../glossary.md) has the other terms.
 
 # %% [markdown]
 # ## Parameters
@@ -171,12 +178,17 @@ def keep(name, table):
 # %% [markdown]
 # ## Nine cells, by hand
 #
-# Before any network, do it by hand. Our pictures show an object made of three parts on a piece of a photograph; its
-# *class* is the combination of parts. We know where the object is: the *box*. Cut the box into 3 × 3 *cells*. The simplest
-# thing to say about a cell is its mean colour, three numbers. So a picture gives nine *vectors*.
+# Before any network comes in, we go through the method by hand. Our pictures show an object made of three parts, on a piece
+# of a photograph. The *class* of a picture is the combination of parts.
 #
-# Now choose six colours, and give each cell the number of the nearest one: its *symbol*. Last, count in some other
-# pictures how often each symbol goes with each class. A row of this *correlation map* says which classes a symbol speaks for.
+# We know the *box* around the object. Cut it into 3 × 3 *cells*. The simplest thing to say about a cell is its mean colour,
+# three numbers. So a picture gives nine *vectors* of three numbers.
+#
+# Now choose six colours and number them. Each cell gets the number of the colour that is nearest to its own: its *symbol*.
+#
+# Then count in other pictures how often each symbol occurs with each class. This table is the *correlation map*. Its row for
+# a symbol says which classes the symbol speaks for. To name the class of a picture, take the mean of the rows of its nine
+# symbols, and choose the class where it is largest.
 
 # %%
 example = parts.load("train", 400, seed, 48)
@@ -211,22 +223,27 @@ if show_examples:
     )
 
 # %% [markdown]
-# The three numbers of the last line: the nine symbols, the class they name, and the true class. Six colours know
-# little: parts share colours, and the ground has some too. The paper does the same with what a network says in the
-# place of colours, and with as many symbols as the data ask for.
+# Follow one cell through the figure: its colour, its symbol, its row of the map. The cell of code above the figure gave three
+# results: the nine symbols, the class that they name, and the true class.
+#
+# Six colours tell little: parts share colours, and the background has some of them too. The paper takes the same steps with a
+# network's responses in place of colours. And it lets the data decide how many symbols there are.
 #
 # ## Pictures, regions and networks
 #
-# At the quick scale the pictures are `parts`: 16 known classes, each a combination of three of twelve parts. The parts
-# share shapes, patterns and colours, so that none of these alone names the class. Place, size, turn, light and ground
-# vary. And there are two kinds of *outside* pictures: new combinations of the known parts, and parts that are new. This is
-# a ground truth that the paper does not have: we know what each cell shows.
+# At the quick scale the pictures are `parts`: 16 known classes, each a combination of three of twelve parts. The parts share
+# shapes, patterns and colours, so that no shape, pattern or colour alone names the class. Position, size, rotation, light and
+# background (the *ground*) vary.
 #
-# The network is a small ResNet {cite:p}`he2016`, trained with three seeds. They come with the book. Symbols are built
-# from some *fitted* pictures; everything is measured on *unseen* ones.
+# There are two kinds of *outside* pictures, which show none of the known classes: new combinations of the known parts, and
+# parts that are new. For every picture we know what each cell shows. The paper has no such ground truth.
 #
-# Beside each stands its untrained twin: the same start, and no training. It lends its symbols alone. Predictions, and
-# which pictures build the map, stay those of the trained network.
+# The network is a small ResNet {cite:p}`he2016`, trained with three seeds. The trained networks come with the book. Symbols
+# are built from some *fitted* pictures. Everything is measured on *unseen* ones, which took no part in building the symbols
+# or the map.
+#
+# Each trained network has an *untrained twin*: the same start, and no training. In most tests the twin lends only its
+# symbols. The predictions, and the choice of pictures that build the map, stay those of the trained network.
 
 # %%
 material = symbol_networks.show(settings)
@@ -242,17 +259,20 @@ drawable = show_examples and shown.embedded
 }
 
 # %% [markdown]
-# From here on the steps are those of the paper. Each stage's response to the *whole* picture is pooled in the box to
-# 3 × 3 cells, here by the maximum of each channel. UMAP {cite:p}`mcinnes2018` embeds the vectors of a stage in three dimensions: neighbours stay
-# neighbours. X-means {cite:p}`pelleg2000` clusters the points and finds their number itself: it splits a cluster where
-# the *Bayesian information criterion* prefers two. A new vector gets the symbol of the nearest centre.
+# From here on the steps are those of the paper. A *stage* is a block of layers. Each stage's response to the *whole* picture
+# is pooled within the box to 3 × 3 cells, here by the maximum of each channel.
 #
-# The map counts, over the fitted pictures whose label the network predicts, how often symbol $s$ occurs with class $c$,
-# $N_{sc}$, and is read in two ways:
+# UMAP {cite:p}`mcinnes2018` embeds the vectors of a stage in three dimensions, so that neighbours stay neighbours. X-means
+# {cite:p}`pelleg2000` clusters the points, and finds the number of clusters itself: it splits a cluster where the *Bayesian
+# information criterion* prefers two. A new vector gets the symbol of the nearest centre.
+#
+# The correlation map counts how often symbol $s$ occurs with class $c$: this is $N_{sc}$. It counts over the fitted pictures
+# that the network classifies correctly. The map is read in two ways:
 #
 # $$ P(c \mid s) = \frac{N_{sc}}{\sum_{c'} N_{sc'}}, \qquad P(s \mid c) = \frac{N_{sc}}{\sum_{s'} N_{s'c}} $$ (eq-map)
 #
-# One call does all of it, for every network, stage and set of pictures.
+# The first says which classes a symbol speaks for, the second which symbols to expect for a class. One call does all of it,
+# for every network, stage and set of pictures.
 
 # %%
 survey = symbol_survey.survey(
@@ -271,15 +291,17 @@ pd.DataFrame(accuracies, index=settings.seeds).T.round(3)
 # %% [markdown]
 # ## A second look at the region
 #
-# How do you know that a region holds the object? The paper asks the network itself. It classifies the picture, cuts the
-# region out, enlarges it and classifies again. The region is kept where both answers agree (*second-thought
-# certification*, {cite:p}`lee2023stcert`).
+# A *region* is a box that should hold the object. How do you know that it does? The paper asks the network itself. The
+# network classifies the picture. Then the region is cut out and enlarged, and the network classifies that. The region is kept
+# if both answers agree (*second-thought certification*, {cite:p}`lee2023stcert`).
 #
-# Any rule that throws away pictures the network is unsure of raises accuracy. So the second look stands beside two
-# others: keep as many pictures as it does, those with the highest softmax; and look again at a random place of the same
-# size. (While this was developed one seed was looked at: with the known box 0.627 of the pictures were kept, and the
-# network was right on 0.925 of these against 0.90 of all; with a margin of 0.2 the numbers were 0.854 and 0.936. The
-# default margin stayed 0.)
+# Any rule that throws away pictures the network is unsure of raises accuracy. So two other rules stand beside the second
+# look. One keeps as many pictures as the second look does: those with the highest softmax. The other takes its second look at
+# a random place of the same size.
+#
+# (One seed was looked at while this was developed. With the known box, 0.627 of the pictures were kept, and the network was
+# right on 0.925 of these, against 0.90 of all. With a margin of 0.2 around the box, 0.854 were kept, and it was right on
+# 0.936 of these. The default margin stayed 0.)
 
 # %%
 looks = symbol_survey.second_looks(survey, networks, margin, pad)
@@ -340,15 +362,18 @@ Markdown(
 )
 
 # %% [markdown]
-# Read the picture from left to right. A dot above the line means that the second look chooses better pictures than the
-# network's own confidence does at the same share; below it, that confidence, which is free, would have done better.
+# Go back to the figure of accuracy and share kept. The line is the network's own confidence, which is free. A dot above the
+# line means that the second look chooses better pictures than this confidence does at the same share. A dot below the line
+# means that it chooses worse ones.
 #
 # ### Where regions come from
 #
-# The paper asks an open-set detector for the object of the predicted class. Our quick run knows the box. Other sources:
-# a box in the middle, the most salient segment of the picture {cite:p}`felzenszwalb2004`, the whole picture; and as
-# controls the place with the least of the object, and a random one. Symbols are read with the codebook of the run's own
-# regions.
+# The paper asks an open-set detector, which finds an object by its name, for the object of the predicted class. Our quick run
+# knows the box. Three other sources are compared with it: a box in the middle, the most salient segment of the picture
+# {cite:p}`felzenszwalb2004`, and the whole picture.
+#
+# Two more are controls: a background box, which overlaps the object least, and a box at a random place. Only the place
+# changes: embedding, clusters and map stay those built from the run's own regions.
 
 # %%
 compared = keep(
@@ -373,15 +398,19 @@ plots.show(
 )
 
 # %% [markdown]
+# Compare each source with the known box. The overlap says how well it finds the object, the last number what its symbols are
+# worth. The two controls show what is left without the object.
+#
 # ## Are there clusters?
 #
-# Clustering finds clusters in anything. UMAP makes it worse: it pulls apart even what is one cloud. So each stage
-# stands beside a *surrogate*: points from the Gaussian with the same mean and covariance, sent through the same steps.
-# The *silhouette* of a point compares its distance to its own cluster with that to the next one: 1 is far apart, 0 is on
-# the border.
+# Clustering finds clusters in anything. UMAP makes it worse: it pulls apart even what is one cloud. So each stage is compared
+# with a *surrogate*: points from the Gaussian with the same mean and covariance, sent through the same steps.
 #
-# And clusters that are there should be found again with another seed. The *adjusted Rand index* compares two clusterings: 1
-# the same, 0 as alike as chance.
+# The *silhouette* of a point compares its distance to its own cluster with that to the next cluster. Near 1 the clusters are
+# far apart; at 0 the point is on the border.
+#
+# If the clusters are real, another seed should find them again. The *adjusted Rand index* compares two clusterings: 1 means
+# the same, 0 means as alike as chance makes them.
 
 # %%
 noise = {
@@ -443,13 +472,13 @@ plots.show(
 )
 
 # %% [markdown]
-# Turn the last stage, coloured by class, and then the first. Coloured by symbol both look orderly; coloured by class, or
-# by true part, they show how much of the order is the object's.
+# You can turn the figure. Look at the last stage, coloured by class, and then at the first stage. Coloured by symbol, both
+# look orderly. Coloured by class, or by true part, you see how much of this order comes from the object.
 #
 # ### The same symbols again?
 #
-# Another seed of UMAP and X-means gives other numbers to the symbols, but the same cells should stay together. So should
-# they for a network trained again from another start, if symbols are more than an accident of one training.
+# Another seed of UMAP and X-means numbers the symbols in another way, but the same cells should stay together. They should
+# also stay together when the network is trained again from another start. Otherwise symbols are an accident of one training.
 
 # %%
 last_seeds = {
@@ -488,8 +517,9 @@ Markdown(
 # %% [markdown]
 # ### How many symbols?
 #
-# X-means chooses by itself. To see what the number does we replace it by k-means in the same embedding. The number is
-# chosen on one half of the unseen pictures and tested on the other.
+# X-means chooses the number of symbols by itself. To see what this number does, we replace X-means by k-means in the same
+# embedding, with 10 to 1000 symbols. The best number is chosen on one half of the unseen pictures and tested on the other
+# half.
 
 # %%
 take("SYM-14", symbol_meaning.number_of_symbols(survey))
@@ -505,12 +535,18 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
+# Where the line is flat, the number of symbols matters little.
+#
 # ## What do symbols mean?
 #
 # *Mutual information* is how many bits the symbol tells about the class. Its *adjusted* form (AMI) is 0 where symbols know
-# nothing and 1 where they know all, whatever their number. One trap: it takes cells as independent, and the nine cells of
-# a picture are not. Exchange the classes of whole pictures, and the AMI is still above 0. So every value below is held against
-# such permutations, and adjusted once more.
+# nothing and 1 where they know all, whatever the number of symbols.
+#
+# One trap: AMI takes cells as independent, and the nine cells of a picture are not. Exchange the classes of whole pictures,
+# and the AMI is still above 0. So values are compared with such permutations. In the figure below they are corrected once
+# more: 0 is what permuted pictures give.
+#
+# Besides the class, we ask what symbols tell about low-level factors: here the colour and the texture of what a cell shows.
 
 # %%
 take("SYM-3", symbol_meaning.class_meaning(survey, permutations=permutations))
@@ -571,14 +607,17 @@ if material.known and cells > 1:
     display(matched.round(3))
 
 # %% [markdown]
-# The table asks only about true parts, for the first seed: AMI and its chance level, then purity, the share of cells that
-# show the commonest part of their symbol, and its chance level. A large purity alone says little, since most cells of a box
-# show few things.
+# In the figure, look for lines that rise from the first stage to the last. Then ask whether they rise in the untrained
+# networks too.
+#
+# The table is about the true parts alone, for the first seed. It has the AMI and its chance level. Then comes *purity*, the
+# share of cells that show the most common part of their symbol, and its chance level. A large purity alone says little, since
+# most cells of a box show one of a few things.
 #
 # ### Do you see it?
 #
-# The paper says that symbols are abstract: nobody promised that a person can name them. Here are regions of the most
-# frequent ones.
+# The paper says that symbols are abstract: nobody promised that a person can name them. Here are regions of the most frequent
+# symbols.
 
 # %%
 take("SYM-11", "")
@@ -624,12 +663,14 @@ results.metrics["class purity"] = purity.to_dict()
 purity.round(3)
 
 # %% [markdown]
-# The table is the class purity of a symbol, on average: trained, untrained, and random symbols as frequent as these.
+# The table has the mean *class purity* of the symbols, by stage: which share of a symbol's cells comes from its most frequent
+# class? It has three columns: the trained network, the untrained one, and random symbols that are as frequent as those of the
+# trained one.
 #
 # ### The class from symbols
 #
-# Each of the nine symbols has a row of the map, its $P(c \mid s)$ of {eq}`eq-map`. Take their mean and name the class where it
-# is largest:
+# Each of the nine symbols has a row of the map, its $P(c \mid s)$ of {eq}`eq-map`. Take the mean of the nine rows, and name
+# the class where it is largest:
 #
 # $$ \hat c = \arg\max_c \frac19 \sum_{j=1}^9 P(c \mid s_j) $$ (eq-predict)
 
@@ -667,11 +708,15 @@ Markdown(
 )
 
 # %% [markdown]
-# Look for rows with a single strong cell: symbols that speak for one class. And in the picture before, look at the nearest
-# class mean: it reads the same vectors without any symbols. What lies between it and the symbols is the price of one word
-# for many numbers.
+# In the correlation maps, look for rows with a single strong entry: symbols that speak for one class.
+#
+# In the figure of accuracy before them, look at the nearest class mean. It reads the same vectors without any symbols. The
+# gap between it and the symbols is the price of one word in place of many numbers.
 #
 # ### Why nine cells, and why there?
+#
+# Nine cells of the region are compared with two other ways to pool: the whole region as one cell, and 3 × 3 cells of the
+# whole picture. The claim asks that nine cells of the region beat both.
 
 # %%
 elsewhere = symbol_survey.poolings(survey, networks)
@@ -685,9 +730,13 @@ take("SYM-15", symbol_meaning.region_pooling(survey, elsewhere, sides))
 #
 # $$ \mathrm{ESS} = \frac19 \sum_{j=1}^9 P(s_j \mid \hat y) $$ (eq-ess)
 #
-# with $\hat y$ what the network says. It should be low where the network is wrong, where the picture shows none of the known
-# classes, and where it was attacked. The *AUROC* is the chance that a familiar picture scores higher than an odd one: 0.5
-# knows nothing.
+# where $\hat y$ is the class that the network predicts. The score should be low where the network is wrong, where the picture
+# shows none of the known classes, and where it was attacked. The *AUROC* is the chance that a picture of the good kind
+# (right, familiar, clean) scores higher than one of the other kind (wrong, outside, attacked). 0.5 knows nothing.
+#
+# Three scores that need no symbols stand beside it. *Max-softmax* is the largest softmax probability. *Energy* is the
+# logarithm of the sum of $e^{\mathrm{logit}}$ over all classes. *Mahalanobis* is minus the squared distance of the last
+# stage's response to the nearest class mean, measured in units of the spread within classes.
 #
 # **Right or wrong.**
 
@@ -695,24 +744,26 @@ take("SYM-15", symbol_meaning.region_pooling(survey, elsewhere, sides))
 take("SYM-5", symbol_warnings.correctness(survey))
 
 # %% [markdown]
-# **Familiar or not.** Two outside sets; the harder one counts.
+# **Familiar or not.** There are two outside sets. The one that is harder to tell from familiar pictures counts.
 
 # %%
 take("SYM-6", symbol_warnings.familiarity(survey))
 
 # %% [markdown]
 # The paper says that the stages of a network are *synchronised* on familiar pictures. So let each stage name a class by its
-# symbols, and count how many pairs of stages agree.
+# symbols, and take the share of pairs of stages that agree (*agreement* in the figures below).
 
 # %%
 take("SYM-12", symbol_warnings.synchrony(survey))
 
 # %% [markdown]
-# **Attacked or not.** An attack changes every pixel by a little, until the network errs {cite:p}`madry2018`. The
-# network's error alone already lowers the score. So the test asks for more: attacked pictures must be told better than the
-# network's own errors on clean pictures. And a detector that is known can be attacked too. The second attack also raises the
-# score of its wrong answer: symbols are made soft, so that they have a gradient. How much weight it gives to them is
-# swept, and the attacker takes what works best for him.
+# **Attacked or not.** An attack changes every pixel by a little, until the network errs {cite:p}`madry2018`. The network's
+# error alone already lowers the score. So the test asks for more: the score must tell attacked pictures from clean ones
+# better than it tells the network's own errors from right answers.
+#
+# And an attacker who knows the score can attack it too. The second attack also raises the symbol score of its wrong answer.
+# For this, symbols are made soft, so that the score has a gradient. Several weights of the score in the attack are tried, and
+# the attacker takes the weight that works best for him.
 
 # %%
 hit_rows = shown.spread(attack_samples)
@@ -743,8 +794,8 @@ if evaded["auroc"].notna().any():
     )  # fmt: skip
 
 # %% [markdown]
-# **Does the first half of the network keep its head?** The class from the symbols of all stages but the last, on attacked
-# pictures:
+# **Do the earlier stages still see the true class?** Here the class is read from the symbols of all stages but the last, on
+# attacked pictures:
 
 # %%
 take("SYM-8", symbol_warnings.shallow_symbols(survey, attacks))
@@ -794,15 +845,19 @@ Markdown(
 )
 
 # %% [markdown]
-# Compare the dots with the lines in the picture of AUROCs. The lines cost nothing: they read the network's last layer. A
-# symbol score is worth its price where its dots lie above them. And look at the open dots: the same score with the
-# twin's symbols. Where they are as high, training has nothing to do with it.
+# Go back to the figure of AUROCs, and compare the dots with the lines. The lines cost almost nothing: they need only the
+# network's output, or the response of its last stage. A symbol score is worth its price where its dots lie above the lines.
+#
+# Then look at the open dots: the same score with the twin's symbols. Where they are as high as the filled ones, training has
+# nothing to do with it.
 #
 # ## New classes from a few examples
 #
-# *Temporary learning*: take five pictures of each of five new classes, count their symbols in a map of its own, and ask it for
-# others. Nothing is trained. Beside it stands a rival that needs no network at all: the nearest mean of the
-# *pixels* of the same examples. At the quick scale the new classes are made of parts that the network has never seen.
+# *Temporary learning*: take five pictures of each of five new classes, and count their symbols in a map of their own. Then
+# ask this map for the class of other pictures. Nothing is trained.
+#
+# Beside it stands a rival that needs no network at all: the nearest mean of the *pixels* of the same examples. At the quick
+# scale the new classes are made of parts that the network has never seen.
 
 # %%
 fresh = survey if "new" in survey.sets else symbol_networks.held_out(survey)
@@ -828,14 +883,15 @@ if not isinstance(fresh, str):
     )  # fmt: skip
 
 # %% [markdown]
-# The symbols vote as in {eq}`eq-predict`, with a map of the few examples only ({eq}`eq-map`). The line of the responses is an
-# upper mark. It has the same examples and the same network, but keeps all numbers of the
-# vectors in place of one word for each.
+# The symbols vote as in {eq}`eq-predict`, with a map ({eq}`eq-map`) of the few examples only. The line "responses, nearest
+# mean" is an upper mark. It has the same examples and the same network, but keeps all numbers of the vectors in place of one
+# word for each.
 #
 # ## Other architectures, training, other domains
 #
-# A small transformer {cite:p}`xiao2021` looks at the same pictures, its boxes and its twins the same. Does what
-# holds for the ResNet hold for it? And do symbols keep the same share of what each network knows?
+# A small transformer {cite:p}`xiao2021` looks at the same pictures and boxes, and has untrained twins of its own. Does what
+# holds for the ResNet hold for it? And do the symbols of both networks keep the same share of what the network knows, that
+# is, of its own accuracy?
 
 # %%
 surveys = {model: survey} | symbol_networks.other_surveys(settings, survey)
@@ -845,7 +901,8 @@ take("SYM-10", symbol_reach.architectures(surveys))
 take("SYM-20", symbol_reach.kept_knowledge(surveys))
 
 # %% [markdown]
-# Symbols after each pass of training, from the start. Beside it a network that learned shuffled labels for as long.
+# Here symbols are read after each pass of training, from the start on. Beside them stands a network that learned shuffled
+# labels for as long.
 
 # %%
 take(
@@ -868,8 +925,8 @@ if grown is not None:
     )  # fmt: skip
 
 # %% [markdown]
-# Another domain: boards of tic-tac-toe, and an MLP that says whether x has won. There is no region: one vector for each
-# board, the last hidden layer's, and so one symbol.
+# The other domain is boards of tic-tac-toe, with an MLP that says whether x has won. A board has no region. It gives one
+# vector, that of the last hidden layer, and so one symbol.
 
 # %%
 boards = symbol_networks.other_domain(settings)
@@ -884,8 +941,8 @@ take(
 # %% [markdown]
 # ## What it costs
 #
-# Seconds for each picture, and what share each step has; the fits are spread over the pictures. Reading them counts
-# nowhere.
+# How many seconds does a picture take, and what share does each step have? The time to fit UMAP and X-means is divided by the
+# number of pictures. The time to load pictures is not counted.
 
 # %%
 take("SYM-21", symbol_reach.cost(survey, looks["trained"], material.seconds))
@@ -902,9 +959,10 @@ plots.show(
 # %% [markdown]
 # ## Find the intruder
 #
-# Should people see what the regions of one symbol have in common? The test is simple: four regions, three of one symbol,
-# one of another. Who finds the intruder? Guessing finds it in one case of four. Nobody has rated yet, so the claim stays
-# open. It is a good exercise for a class.
+# Can people see what the regions of one symbol have in common? The test is simple. It shows four regions: three of one
+# symbol, one of another. Who finds the intruder? Guessing finds it in one case of four.
+#
+# Nobody has rated yet, so the claim stays open. It is a good exercise for a class.
 
 # %%
 take("SYM-17", "")
@@ -925,10 +983,14 @@ if drawable:
 # %% [markdown]
 # ## Beyond the paper
 #
-# **Does the network use them?** All of the above reads symbols off a network. That is company, not cause. So put a
-# symbol in the place of the response: set each cell of the region to the mean response of its symbol, and see how far the
-# logit of the predicted class moves. Beside it: the mean of the cell itself, which only loses detail; another symbol of the same
-# length; a random direction of that length.
+# **Does the network use them?** All of the above reads symbols off a network. It shows what goes together, not what causes
+# what. So put a symbol in the place of the response: set each cell of the region to a mean response, and see how far the
+# logit of the predicted class moves. Four replacements are compared:
+#
+# - *own symbol*: the mean response of the cell's symbol,
+# - *own cells*: the mean of the cell itself, which only loses detail,
+# - *other symbol*: the mean response of another symbol, scaled to the length of the own symbol's,
+# - *same norm, random direction*: a random vector of that length.
 
 # %%
 if replaced:
@@ -962,11 +1024,12 @@ if replaced:
     )
 
 # %% [markdown]
-# If symbols held what the network uses, the own symbol would hardly move the logit, and another one would move it far. What
-# the own symbol moves beyond the cell's own mean is what a symbol throws away.
+# If symbols held what the network uses, the own symbol would hardly move the logit, and another symbol would move it far. If
+# the own symbol moves it farther than the cell's own mean does, the difference is what a symbol throws away.
 #
-# **What if we had read the paper in another way?** Every dot below is a reading: other neighbours, distances, passes of UMAP, pooling,
-# nine vectors or one, another clustering, other pictures behind the map, another form of the map. One choice differs at a time.
+# **What if we had read the paper in another way?** Every dot below is a reading. One choice differs at a time: the neighbours,
+# distances or passes of UMAP, the pooling, nine vectors or one, the clustering, the pictures behind the map, or the form of the
+# map. The diamond is our reading.
 
 # %%
 if universes:
@@ -989,23 +1052,22 @@ if universes:
             )  # fmt: skip
 
 # %% [markdown]
-# Where all dots lie close together our reading does not matter. Where one choice stands out, it is a choice that a paper has
-# to tell.
+# Where all dots lie close together, our reading does not matter. Where one choice stands out, a paper has to state it.
 #
 # ## What the paper leaves open
 #
 # **What does a symbol mean?** The paper has no ground truth. On pictures with known parts one can ask, and the answer is a
 # number beside its chance level. On photographs one still cannot.
 #
-# **A detector is part of the claim.** Where the region is known exactly, as here, a question is answered for the network
-# that a real detector answers by itself. The picture of sources shows what that is worth.
+# **A detector is part of the claim.** With a real detector, finding the region is part of the task. Here the region is known
+# exactly: a part of the answer is given. The figure of the sources of regions shows what that is worth.
 #
-# **Errors or oddness?** A score that asks "are these symbols likely for what the network says", as {eq}`eq-ess` does, falls
-# wherever the network
-# errs. Attacked and outside pictures are mostly errors. Whether a score knows more than that needs the comparison with clean
-# errors, which the paper, as far as we know it, does not make.
+# **Errors or oddness?** A score such as {eq}`eq-ess` asks "are these symbols likely for what the network says?" It falls
+# wherever the network errs, and attacked and outside pictures are mostly errors. Does the score know more than that? Only the
+# comparison with errors on clean pictures can tell. As far as we know, the paper does not make it.
 #
-# **Small networks.** Sixteen classes and 48 pixels are not ImageNet. Every verdict of the quick run is an *analog*.
+# **Small networks.** Sixteen classes and 48 pixels are not ImageNet. Every verdict of the quick run is an *analog*: another
+# network and other data stand in for the paper's.
 
 # %% [markdown]
 # ## Exercises
@@ -1256,35 +1318,37 @@ exercises.check_attack_or_error(attack_or_error)
 # %% [markdown]
 # ## The record
 #
-# Every claim of the paper, with its number, ours, and the verdict.
+# Every claim, with what the paper says, what we measured, and the verdict.
 
 # %%
 results.write()
 results
 
 # %% [markdown]
-# **What was easy.** The chain itself: each step is a line or two, and libraries do the hard ones.
+# **What was easy.** The chain of steps: each is a line or two, and libraries do the hard ones.
 #
 # **What was hard.** Chance. Nine cells of a picture are not nine samples, clusters are found in noise, and a score that
 # falls with errors looks as if it found attacks. Most of the work of this chapter is what stands *beside* a number.
 #
-# **Where we departed from the paper.** We had no full text: what is marked "our reading" in the parameter cell is a guess that
-# seemed natural. Pictures with known parts and small networks stand in for 78 classes of ImageNet and five large networks.
-# Regions are known boxes, not a detector's. Some hundred pictures stand where the paper had thousands, and symbols are
-# accordingly few. X-means is our own: the named library stops at two clusters in half of its runs on data with 200,
-# and stays as an option. Clusters of a transformer's tokens are read without the class token.
+# **Where we departed from the paper.** We had no full text: what is marked "our reading" in the parameter cell is a guess
+# that seemed natural. Pictures with known parts and small networks stand in for 78 classes of ImageNet and five large
+# networks. Regions are known boxes, not a detector's. We use a few hundred pictures, so symbols are few; how many the paper
+# used we could not find out.
 #
-# **What was changed after a look.** The transformer first had ten passes and made too few errors for SYM-10 to be asked; it now
-# has five, as the ResNet. In a first full run the attack on symbols was strongest at the largest of its weights, so two were
-# added to the sweep, 0 and 100, and 0.1 was dropped. No threshold was touched.
+# X-means is our own. The library pyclustering stops at two clusters in half of its runs on data with 200; it stays as an
+# option. Clusters of a transformer's tokens are read without the class token.
 #
-# **What was left out.** Ratings by people, for want of people. The paper's own scale runs with a detector and pretrained
-# networks, which need a hub.
+# **What was changed after a look.** The transformer first had ten passes of training. It then made too few errors for SYM-10
+# to be asked, so it now has five, like the ResNet. In a first full run the attack on symbols was strongest at the largest of
+# its weights. So two weights were added to the sweep, 0 and 100, and 0.1 was dropped. No threshold was touched.
+#
+# **What was left out.** Ratings by people, because nobody has rated yet. And runs at the paper's own scale: they need a
+# detector and pretrained networks from a hub.
 #
 # ## Summary
 #
-# The record above is the summary: read the verdicts with their baselines. Three questions help with each. Does the untrained
-# twin do it too? Does the network's own confidence do it as well? And does another reading of the paper change it?
+# The record above is the summary: read the verdicts with their baselines. Three questions help with each claim. Does the
+# untrained twin do it too? Does the network's own confidence do it as well? And does another reading of the paper change it?
 #
 # Further reading: {cite:t}`lee2024symbols` for the paper; {cite:t}`lee2023stcert` for the second look;
 # {cite:t}`mcinnes2018` for UMAP; {cite:t}`pelleg2000` for X-means; {cite:t}`simonsohn2020` for drawing many readings at once.

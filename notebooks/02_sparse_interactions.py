@@ -16,9 +16,9 @@
 #
 # **Reading** 90 minutes · **quick run** 4 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to download
 #
-# Mask some of a network's inputs and it answers differently. With $n$ inputs there are $2^n$ ways to mask them, and
-# so $2^n$ answers. All of them can be written as sums of *interactions*: effects that appear only when a certain group
-# of inputs is present together.
+# Mask some of a network's inputs, that is, replace them by a fixed value, and it answers differently. With $n$ inputs there
+# are $2^n$ ways to mask them, and so $2^n$ answers. All of them can be written as sums of *interactions*: effects that appear
+# only when a certain group of inputs is present together.
 #
 # ```{admonition} The paper at a glance
 # :class: tip
@@ -124,15 +124,22 @@ joint = endpoints.elsewhere(preset, model)  # claims this run can not judge
 # %% [markdown]
 # ## Three players, by hand
 #
-# A film night with Ann, Bo and Cy. Guests bring fun, and some are better, or worse, together. Let $v(S)$ be the fun when
-# just the guests in $S$ come.
+# A film night with Ann, Bo and Cy. Guests bring fun, and some are better, or worse, together. Let $v(S)$ be the fun when only
+# the guests in the group $S$ come.
+#
+# In the words of game theory the guests are *players*, and $v$ is a *game*. In a network the players are the inputs that can
+# be masked, and $v(S)$ is the output when only the inputs in $S$ are shown.
 #
 # The *Harsanyi interaction* (or dividend) of a group is the fun that is left when everything its smaller groups already
 # explain is taken away:
 #
 # $$ I(S) = \sum_{T \subseteq S} (-1)^{|S| - |T|}\, v(T) $$ (eq-harsanyi)
 #
-# Alone, Ann brings 2, Bo 1 and Cy 0. Ann and Bo together make 6, which is 3 more than $2 + 1$: their interaction is 3.
+# Here $T$ runs over all groups inside $S$, the empty group and $S$ itself included, and $|S|$ is the number of members of
+# $S$.
+#
+# Alone, Ann brings 2, Bo 1 and Cy 0. Ann and Bo together make 6, which is 3 more than $2 + 1$: their interaction is 3. By the
+# formula it is $6 - 2 - 1 + 0 = 3$. The size $|I(S)|$ of an interaction is its *strength*.
 
 # %%
 guests = ["Ann", "Bo", "Cy"]
@@ -154,14 +161,14 @@ plots.show(
 )
 
 # %% [markdown]
-# Now go back. Add up the interactions of all groups inside $S$, and $v(S)$ is there again. This is the paper's
+# Now go the other way. Add up the interactions of all groups inside $S$, and the sum is $v(S)$ again. This is the paper's
 # Theorem 1 (the paper subtracts $v(\varnothing)$ first; we keep it as $I(\varnothing)$):
 #
 # $$ v(S) = \sum_{T \subseteq S} I(T) $$ (eq-matching)
 #
-# Why does it always work? Put {eq}`eq-harsanyi` into {eq}`eq-matching`. Then $v(U)$ enters once for each $T$ with
-# $U \subseteq T \subseteq S$, with the sign $(-1)^{|T| - |U|}$. If $U$ is not $S$, half of these signs are plus and half are
-# minus, and they cancel. Only $v(S)$ itself stays.
+# Why does it always work? Put {eq}`eq-harsanyi` into {eq}`eq-matching`, and take any group $U$ inside $S$. Then $v(U)$ enters
+# once for each $T$ with $U \subseteq T \subseteq S$, with the sign $(-1)^{|T| - |U|}$. If $U$ is not $S$, half of these signs
+# are plus and half are minus, and they cancel. Only $v(S)$ itself stays.
 #
 # So the two formulas undo each other for **any** eight numbers. A perfect match says nothing about a network yet.
 
@@ -169,9 +176,8 @@ plots.show(
 interactions.reconstruct(dividends)
 
 # %% [markdown]
-# Speed matters: the sum in {eq}`eq-harsanyi` has $3^n$ terms in all. Taking the players one after the other needs
-# only $n\,2^{n-1}$ subtractions. Both give the same numbers; here is the largest difference on random outputs of six
-# players.
+# Speed matters: over all groups, the sums in {eq}`eq-harsanyi` have $3^n$ terms. Taking the players one after the other needs
+# only $n\,2^{n-1}$ subtractions. Both give the same numbers; here is the largest difference on random outputs of six players.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -181,17 +187,18 @@ float((interactions.harsanyi(outputs) - oracles.harsanyi(outputs)).abs().max())
 # %% [markdown]
 # ## Interactions contain the Shapley values
 #
-# The Shapley value of a player is its average contribution over all orders in which players can arrive. There is a second
-# way to get it: divide every interaction equally among its members. What a player collects is its Shapley value
+# The Shapley value of a player is its average contribution over all sequences in which the players can arrive. There is a
+# second way to get it: divide every interaction equally among its members. What a player collects is its Shapley value
 # (Theorem 4).
 #
 # Two indices do the same for groups: the Shapley interaction index of {cite:t}`grabisch1999` (Theorem 5) and the
 # Shapley–Taylor index of {cite:t}`sundararajan2020` (Theorem 6).
 #
-# We hold each formula against its textbook definition, on random games with two to six players.
+# We compare each formula with its textbook definition, on random games with two to six players.
 #
-# A box like those below is a *claim* of the paper. INT-15 is its number on the [scorecard](../scorecard.md). "Measured" is
-# the quantity that `claims/` fixed, "needed" is the limit that was set before the run. Open it to read how it is measured.
+# Each box below judges one *claim* of the paper. INT-15, for example, is the number of the first claim on the
+# [scorecard](../scorecard.md), which also explains the verdicts. "Measured" is the quantity that the files in `claims/`
+# fixed, "needed" is the limit that was set before the run. Open the line to read how the quantity is measured.
 
 # %%
 gaps = oracles.gaps([torch.Generator().manual_seed(s) for s in settings.seeds])
@@ -207,7 +214,8 @@ results.judge("INT-21", gaps["shapley_taylor"], note=note + ", all orders")
 # %% [markdown]
 # ## What can not be sparse
 #
-# Before we look at a network: some functions need *many* interactions. The paper lists them, and each is a one-line check.
+# A function is *sparse* when only few of its interactions are far from 0. Before we look at a network: some functions need
+# *many* interactions. The paper lists such functions, and each of them is a one-line check.
 #
 # **OR.** An interaction is an AND: it acts only when *all* members of its group are present. Its counterpart is the OR
 # interaction, which acts as soon as *any* member is present. "At least one of ten inputs is present" is a single OR
@@ -238,8 +246,8 @@ results.judge(
 )
 
 # %% [markdown]
-# **Waves.** A periodic output, here $\sin$ of the number of present inputs, is not sparse either: all 1023 interactions
-# are salient.
+# **Waves.** A periodic output, here $\sin$ of the number of present inputs, is not sparse either: all 1023 interactions are
+# *salient*, that is, each has at least 0.05 of the strength of the strongest one.
 
 # %%
 wave = interactions.harsanyi(torch.sin(order.double()))
@@ -252,7 +260,8 @@ results.judge("INT-25", shares[0], baseline={"linear output": shares[1]})
 
 # %% [markdown]
 # **Noise.** Noise of variance $\sigma^2$ on every output becomes noise of variance $2^{|S|} \sigma^2$ on the interaction of
-# $S$, because $2^{|S|}$ outputs enter its sum. High orders drown first. We measure it on 4000 draws of pure noise.
+# $S$, because $2^{|S|}$ outputs enter its sum. The number of members $|S|$ is called the *order* of the interaction. So noise
+# hides high orders first. We measure this variance on 4000 draws of pure noise.
 
 # %%
 generator = torch.Generator().manual_seed(seed)
@@ -309,11 +318,11 @@ results.judge("INT-22", above, baseline={"degree d + 1, smallest": control})
 # %% [markdown]
 # ## A real game
 #
-# Theory done. At the quick scale the data are all 958 boards at which a game of tic-tac-toe can end. The network, an MLP
+# That was theory. At the quick scale the data are all 958 boards at which a game of tic-tac-toe can end. The network, an MLP
 # with five layers, learns to say whether x has won. The nine squares are the players, and a masked square becomes blank.
 #
-# One network is trained for each seed. Beside it stand two twins: an *untrained* one with the same start that sees no
-# data, and a *memorising* one that is trained in the same way on shuffled labels.
+# One network is trained for each seed. Beside it stand two twins: an *untrained* one with the same initial weights that sees
+# no data, and a *memorising* one that is trained in the same way, but on shuffled labels.
 
 # %%
 game = games.load(settings)
@@ -323,15 +332,16 @@ results.metrics["accuracy"] = accuracy
 pd.DataFrame.from_dict(accuracy, orient="index").T.round(3)
 
 # %% [markdown]
-# Trained: every board is right (these are its training boards; there are no others). Untrained: it always says "not won",
-# which is right on 332 of 958. Memorising: it knows all of its shuffled labels, and so it is near a coin flip on the true
-# ones.
+# The trained network gets every board right (these are its training boards; there are no others). The untrained one always
+# says "not won", which is right on 332 of 958 boards. The memorising one knows all of its shuffled labels, and so it is near
+# a coin flip on the true ones.
 #
-# The score of a board is the log-odds of its true class,
+# The output that we look at is the log-odds of the true class of a board,
 #
 # $$ v(x) = \log \frac{p(y \mid x)}{1 - p(y \mid x)} . $$ (eq-log-odds)
 #
-# We compute {eq}`eq-log-odds` for every sample and every mask. At the quick scale that is $958 \times 2^9 = 490\,496$ outputs for each
+# A *mask* says which players are shown. $v(S)$ is {eq}`eq-log-odds` for the board on which only the squares in $S$ are shown.
+# We compute it for every board and every mask. At the quick scale that is $958 \times 2^9 = 490\,496$ outputs for each
 # network.
 #
 # One more baseline: the trained network's own outputs, *shuffled* over the masks. It keeps the values and loses their
@@ -347,7 +357,8 @@ effects = {kind: interactions.harsanyi(outputs) for kind, outputs in v.items()}
 v["trained"].shape
 
 # %% [markdown]
-# **Universal matching.** Theorem 1 on real outputs: the interactions rebuild all of them. Random outputs do as well.
+# **Universal matching.** Theorem 1 on real outputs: the interactions rebuild all of them. Random outputs are rebuilt just as
+# exactly.
 
 # %%
 noise = torch.randn(
@@ -362,9 +373,9 @@ gap = {
 results.judge("INT-1", gap.pop("trained"), baseline=gap)
 
 # %% [markdown]
-# **How exact are they?** A network computes in float32, and every interaction of order $k$ adds up $2^k$ outputs. So its
-# rounding noise grows with the order too. We run the trained network in float64 as well, on a few samples, and look at the
-# difference.
+# **How exact are the interactions?** A network computes in float32, and every interaction of order $k$ adds up $2^k$ outputs.
+# So the rounding noise of interactions grows with the order too. We run the trained network in float64 as well, on a few
+# samples, and look at the difference.
 
 # %%
 floor, strength = studies.rounding(game, networks["trained"][0], samples=2)
@@ -392,10 +403,10 @@ plots.show(
 # %% [markdown]
 # ### Are only a few interactions strong?
 #
-# Sort the interactions of each sample by strength, divide by the strongest, and average the curves. A sparse network
-# falls at once.
+# Sort the interactions of each sample by strength, divide by the strongest, and average the curves. The curve of a sparse
+# network falls at once.
 #
-# An interaction is *salient* when it has at least 0.05 of the strength of the strongest one. We also count those that
+# Again an interaction is salient when it has at least 0.05 of the strength of the strongest one. We also count those that
 # differ from 0 at all.
 
 
@@ -440,28 +451,34 @@ plots.show(
 # interaction with it is 0 (exercise 4). On average fewer than a third of the interactions can differ from 0. Of those,
 # three in four are salient in the trained network, and a little more in its twins.
 #
-# The trained curve falls faster at first, but its tail is as long. And the shuffled outputs are no fair baseline here:
-# shuffling destroys the zeros.
+# The trained curve falls faster at first, but its tail is as long.
+#
+# The shuffled outputs are no fair baseline here: shuffling destroys the zeros.
 
 # %% [markdown]
 # ## AND and OR
 #
-# We saw that one OR costs 1023 ANDs. A network may well compute ORs. So the paper splits the outputs in two parts before
-# it counts: AND interactions explain one, OR interactions the other. A little noise may be taken away too:
+# We saw that one OR costs 1023 ANDs. A network may well compute ORs. So the paper splits the outputs into two parts before it
+# counts. AND interactions explain one part, OR interactions the other. A little noise $\epsilon$ may be taken away too:
 #
 # $$ u = u_\text{and} + u_\text{or} + \epsilon, \qquad
 # \min_{u_\text{and},\, \epsilon} \lVert I_\text{and} \rVert_1 + \lVert I_\text{or} \rVert_1 $$ (eq-and-or)
 #
-# Here $u(S) = v(S) - v(\varnothing)$, and the noise stays small: $|\epsilon(S)| \le 0.04\, |u(N)|$. Many splits explain the same outputs; the smallest sum of strengths is wanted.
+# Here $u(S) = v(S) - v(\varnothing)$. $I_\text{and}$ are the AND interactions of the first part, $I_\text{or}$ the OR
+# interactions of the second; together we call them the *terms*. $\lVert \cdot \rVert_1$ adds up their strengths. The noise
+# stays small: $|\epsilon(S)| \le 0.04\, |u(N)|$, where $N$ is the group of all players.
 #
-# This is a convex problem, but a stiff one. The authors walk downhill with sub-gradients, 10,000 steps and more. We do that
-# as well (`solver="sgd"`), and beside it use the alternating direction method of multipliers {cite:p}`boyd2011`
-# (`solver="admm"`): in the right coordinates its least-squares step is solved exactly, player by player.
+# Many splits explain the same outputs; the one with the smallest sum of strengths is wanted.
+#
+# This is a convex problem, but an ill-conditioned one. The authors use sub-gradient descent, with 10,000 steps and more. We
+# can do that as well (`solver="sgd"`). Beside it we use ADMM, the alternating direction method of multipliers
+# {cite:p}`boyd2011` (`solver="admm"`): in the right coordinates its least-squares step is solved exactly, player by player.
 #
 # ### Does the split find what is there?
 #
-# Does solving {eq}`eq-and-or` find the true split? On a network nobody knows it. So we *plant* one: six ANDs, six ORs and noise inside the allowed band, in
-# games of 8, 9 and 10 players. Then we ask the fit for them. F1 is 1 when the salient terms are exactly the planted ones.
+# Does solving {eq}`eq-and-or` find the true split? For a network nobody knows the true split. So we *plant* one: six ANDs,
+# six ORs and noise inside the allowed band, in games of 8, 9 and 10 players. Then we ask the fit to find them. F1, the
+# harmonic mean of precision and recall, is 1 when the salient terms are exactly the planted ones.
 
 # %%
 found, chart = endpoints.planted_recovery(
@@ -474,13 +491,13 @@ pd.DataFrame(chart).round(3)
 results.judge("INT-19", **found)
 
 # %% [markdown]
-# Without a split the salient terms are nearly all wrong (F1 0.04). The authors' descent, here with a rate that suits outputs scaled
-# to 1, finds about a third of the way (0.38): after 10,000 steps its sum of strengths is still twice the smallest one. ADMM
-# gets there, and with it F1 is 0.97. So on planted games the method does what it promises, once its problem is solved to the
-# end. From here on we use ADMM.
+# Without a split the salient terms are nearly all wrong (F1 0.04). The authors' descent, here with a learning rate that suits
+# outputs scaled to 1, reaches an F1 of 0.38: after 10,000 steps its sum of strengths is still twice the smallest one. ADMM
+# reaches the smallest sum, and an F1 of 0.97. So on planted games the method does what it promises, once its problem is
+# solved to the end. From here on we use ADMM.
 #
-# The last column is a warning. Pure noise has nothing to find, and the fit makes its strengths smaller all the same. A smaller
-# sum is no evidence of structure. Only a comparison is, with twins that get the same fit.
+# The last column of the table is a warning. In pure noise there is nothing to find, and the fit makes its strengths smaller
+# all the same. A smaller sum is no evidence of structure. Only a comparison is, with twins that get the same fit.
 #
 # ### The split on the network
 #
@@ -542,12 +559,12 @@ results.take(
 )
 
 # %% [markdown]
-# The split works on every network. In the trained one few of the terms are salient, as in the paper's plots. But so they are in
-# the twins: most of the steep curve comes with the method.
+# The split works on every network. In the trained network few of the terms are salient, as in the paper's plots. But in the
+# twins few are salient too: most of the steepness comes from the method.
 #
-# There *is* a difference: 5 % of the terms are salient in the trained network, 9 % in the untrained and 11 % in the memorising
-# one. We had asked for at most half the share of the sparser twin; it is 0.56, and the interval begins above 0.5. Close, and not
-# there.
+# There *is* a difference: 5 % of the terms are salient in the trained network, 9 % in the untrained and 11 % in the
+# memorising one. The test asks for at most half the share of the sparser twin. The ratio is 0.56, and its interval begins
+# above 0.5. So the claim fails, though narrowly.
 #
 # ### Are interactions of many inputs weak?
 #
@@ -573,14 +590,14 @@ plots.show(
 )
 
 # %% [markdown]
-# For tic-tac-toe the opposite is true. In the trained network the strength *grows* with the order, after a dip; in the
-# untrained one it falls.
-# A board is a small world where one square decides. Where a rule is that sharp, high orders may be what it takes.
+# For tic-tac-toe the condition does not hold. In the trained network the strength *grows* with the order, after a dip; in the
+# untrained one it falls. A board is a small world where one square decides. Where a rule is that sharp, high orders may be
+# needed.
 #
 # ### Do the strongest few explain everything?
 #
 # Keep only the strongest interactions of a sample, forget the others, and rebuild all masked outputs. How much of their
-# variance is explained? This test was fixed on plain AND interactions, before the split.
+# variance is explained? As it was registered, this test takes the plain AND interactions, those from before the split.
 
 
 # %%
@@ -634,7 +651,7 @@ plots.show(
 # For tic-tac-toe this fails by far: R² is about −31 where 0.9 was needed. Below 0 means that the mean of all outputs
 # would be the better guess.
 #
-# Why? Look at the parts of each sample's strongest interaction that have one member less.
+# Why? Take the strongest interaction of each sample, and the groups that are left when one of its members is taken away.
 
 # %%
 i, n = effects["trained"], game.n
@@ -651,11 +668,11 @@ pd.Series({
 }).round(3).to_frame("one member less")  # fmt: skip
 
 # %% [markdown]
-# They all have the opposite sign and half the strength. Large terms that cancel each other: keep some, drop the rest, and
-# the sum is far off.
+# All these groups have interactions of the opposite sign, with half the strength on average. So large terms cancel each
+# other. Keep some and drop the rest, and the sum is far off.
 #
-# After the split it is better, but still no explanation: the table above says −5.7 for the trained network, and 0.91 for the
-# untrained one. A network that learned nothing is easier to explain.
+# After the split R² is better, but the few terms are still no explanation: the table above says −5.7 for the trained network,
+# and 0.91 for the untrained one. Here a network that learned nothing is easier to explain.
 #
 # Other games come out differently. The recorded run of LeNet on handwritten threes, linked at the top of this page, is one:
 # there 5 % of the plain interactions explain 95 % of the variance in the trained network, and 75 % in the untrained one.
@@ -665,9 +682,9 @@ pd.Series({
 #
 # ### Does more input mean more output?
 #
-# The paper's proof needs the average output to grow with the number of unmasked inputs. Let $\bar u^{(m)}$ be the mean of
-# $v(x_S) - v(x_\varnothing)$ over all groups of $m$ inputs. A sample is *monotone* when
-# $\bar u^{(0)} \le \bar u^{(1)} \le \dots \le \bar u^{(n)}$.
+# The proof has three conditions. The first one stood above: no interactions of high order. The second one: the average output
+# grows with the number of inputs that are shown. Let $\bar u^{(m)}$ be the mean of $v(S) - v(\varnothing)$ over all groups of
+# $m$ inputs. A sample is *monotone* when $\bar u^{(0)} \le \bar u^{(1)} \le \dots \le \bar u^{(n)}$.
 
 # %%
 results.take(
@@ -699,16 +716,16 @@ plots.show(
 )
 
 # %% [markdown]
-# The share hides two classes. Of the boards that x has won, about three in four rise at every step. Of the others, none
-# does. An empty board already looks like "x has not won", so for those boards every square that is shown first takes
-# confidence away.
+# This share hides a difference between the two classes. Of the boards that x has won, about three in four rise at every step.
+# Of the others, none does. An empty board already looks like "x has not won", so for those boards the first squares that are
+# shown lower the confidence.
 #
 # The authors' tic-tac-toe runs seem to use only boards that x has won. We had registered all boards, so the verdict stays.
 #
 # ### How fast does it grow?
 #
-# The exponent $p$ says how fast: it is the smallest number with $\bar u^{(m)} \le m^p\, \bar u^{(1)}$ for all $m$. If
-# outputs simply add up, $p = 1$.
+# The third condition is a limit on this growth. The exponent $p$ says how fast the average output grows: it is the smallest
+# number with $\bar u^{(m)} \le m^p\, \bar u^{(1)}$ for all $m$. If outputs simply add up, $p = 1$.
 
 # %%
 p = endpoints.exponents(v)
@@ -729,17 +746,18 @@ if all(np.isfinite(p[kind]).any() for kind in networks):
     )  # fmt: skip
 
 # %% [markdown]
-# The trained network's $p$ is 0.5: its output grows at most like the square root of the number of squares shown. That is small, and
-# it differs from both twins. But it lies below the paper's range, and on this game both *twins* lie inside it. So an exponent
-# between 0.9 and 1.5 is no sign that a network has learned.
+# The trained network's $p$ is 0.5: its output grows at most like the square root of the number of squares shown. This $p$ is
+# small, and it differs from both twins. But it lies below the paper's range, and on this game both *twins* lie inside that
+# range. So an exponent between 0.9 and 1.5 is no sign that a network has learned.
 #
-# One caution: the three networks are monotone on different boards. The trained one is so on boards that x has won alone, the twins
-# on others too.
+# One caution: the trained network and its twins are monotone on different boards. The trained one is monotone only on boards
+# that x has won, the twins on others too.
 #
 # ### Do samples that fall somewhere have more salient terms?
 #
-# The paper counts salient AND interactions after the noise is taken away, in both groups. ("Groups at random" below means the
-# same counts with the samples dealt to the two groups by chance.)
+# There are two groups of samples: those whose average output falls somewhere, and the monotone ones. In both groups the paper
+# counts salient AND interactions, after the noise is taken away. ("Groups at random" below means the same counts with the
+# samples dealt to the two groups by chance.)
 
 # %%
 denoised = games.fits({k: v[k] for k in networks}, settings, mode="q")
@@ -755,7 +773,8 @@ results.take(
 )
 
 # %% [markdown]
-# The paper's own counts belong to large language models; the test here is on OPT-1.3B and its 1000 prompts.
+# The paper's own counts belong to large language models. The test of these numbers needs OPT-1.3B and its 1000 prompts; runs
+# without that model skip it.
 
 # %%
 gains = {
@@ -770,22 +789,25 @@ results.take(
 )
 
 # %% [markdown]
-# One caution. Of the boards that x has not won none is monotone, so "falling" is in large part the class of the board, and boards of
-# the two classes have different numbers of filled squares.
+# One caution about the two groups. Of the boards that x has not won none is monotone, so "falling" is in large part the class
+# of the board, and boards of the two classes have different numbers of filled squares.
 #
 # ## The bound
 #
-# From the three conditions the paper proves an upper bound on the number of salient interactions. In short: write the sum
-# of all interactions of one order in units of $\bar u^{(1)}$, in base $n$. Its high digits are summed up in one power
-# $n^{p + \delta}$, and the conditions limit $\delta$ (Theorem 2). Then the number of salient ones of order $k$ is at most
+# From the three conditions the paper proves an upper bound on the number of salient interactions. In short: add up all
+# interactions of one order $k$, divide the sum by $\bar u^{(1)}$, and write the result in base $n$. Its low digits are called
+# $a_i^{(k)}$. Its high digits are put together into one term $\lambda^{(k)} n^{p + \delta}$ with $|\lambda^{(k)}| \le 1$. The
+# conditions limit $\delta$ (Theorem 2).
+#
+# Then the number $R^{(k)}$ of salient interactions of order $k$ is bounded by
 #
 # $$ R^{(k)} \le \frac{\bar u^{(1)}}{\tau\, |\eta^{(k)}|}\,
 # \Big| \lambda^{(k)} n^{p + \delta} + \sum_{i < \lfloor p \rfloor} a_i^{(k)} n^i \Big| , $$ (eq-bound)
 #
 # where $\tau$ is the salience threshold and $\eta^{(k)}$ the share of order $k$ that does not cancel (Theorem 3).
 #
-# First the theorem itself, on random monotone polynomials whose highest order $M$ is below $n$: the conditions hold there
-# by construction.
+# First the theorem itself. We draw random polynomials whose highest order $M$ is below $n$, and keep the monotone ones: there
+# the conditions hold.
 
 # %%
 proof = endpoints.bound_identity(
@@ -798,9 +820,9 @@ results.judge(
 )  # fmt: skip
 
 # %% [markdown]
-# On real networks the premise need not hold: the interaction of all $n$ inputs may differ from 0. (On most boards it is 0, since
-# a blank square is a dummy.) So two questions. Is the count below the bound? And does the bound say anything, that is, is it
-# below $2^n - 1$, the number of interactions there are?
+# On real networks the premise need not hold: the interaction of all $n$ inputs may differ from 0. (On most boards it is 0,
+# since a blank square is a *dummy*: a player that never changes the output.) So two questions. Is the count below the bound?
+# And does the bound say anything, that is, is the bound below $2^n - 1$, the number of all interactions?
 
 # %%
 bounds = {
@@ -835,14 +857,18 @@ if np.isfinite(p["trained"]).any():
     )
 
 # %% [markdown]
-# For the trained network both answers are yes: no sample breaks the bound, and on every one it is below 511, about four times the
-# real count. In the untrained network it says something on few samples. So this claim passes its test, twin included.
+# For the trained network both answers are yes: no sample breaks the bound, and on every one the bound is below 511, about
+# four times the real count. In the untrained network the bound says something on few samples. So this claim passes its test,
+# twin included.
 #
-# Mind what {eq}`eq-bound` does not say. One sample in two is not monotone and has no bound. The boards with a bound differ between the networks.
-# The noise beside it is not filtered for monotone samples, since hardly any is. A blank square makes half of the interactions 0 before
-# the network says anything, so that "below 511" is an easy test on boards with few filled squares. And look at the last
-# baseline: for the typical sample the bound *equals* Markov's inequality, "no more than $1/\tau$ times the sum of all strengths",
-# which holds for any list of numbers. The theorem adds the rate, not a smaller number.
+# Some cautions about {eq}`eq-bound`. One sample in two is not monotone and has no bound, and the boards with a bound differ
+# between the networks. The noise in the box is not filtered for monotone samples, since hardly any is monotone. Each blank
+# square makes half of the interactions 0 before the network says anything, so that "below 511" is an easy test on boards with
+# few filled squares.
+#
+# And look at the last baseline: for the typical sample the bound *equals* Markov's inequality, "no more than $1/\tau$ times
+# the sum of all strengths", which holds for any list of numbers. What the theorem adds is the rate of growth with $n$, not a
+# smaller number.
 #
 # ### A network that breaks the conditions
 #
@@ -867,8 +893,8 @@ results.take(
 # %% [markdown]
 # ## What does the network see?
 #
-# With embedded data we can look. Below is a board that x has won. Marked are the squares of its strongest interaction of
-# at least three squares. Is it the winning line?
+# These data come with the book, so we can look at single samples. Below is a board that x has won. Marked are the squares of
+# its strongest interaction of at least three squares. Are they the winning line?
 
 # %% tags=["hide-input"]
 sample = int(np.argmax(labels))  # the first sample of class 1, where there is one
@@ -901,8 +927,8 @@ if boards:
     print(f"{on_won:.1%} of won boards and seeds")
 
 # %% [markdown]
-# It is so on every one of them. And its interaction is many times larger than the output itself, because it is answered by
-# large interactions of the other sign. That is the opposite of a short explanation.
+# It is so on every one of them. And the interaction of all filled squares is many times larger than the output itself: large
+# interactions of the other sign cancel most of it. That is the opposite of a short explanation.
 #
 # Explore one board: each dot is an interaction, and pointing at it shows its squares (1 to 9, row by row). Most dots lie
 # at exactly 0, because they hold a blank square.
@@ -938,8 +964,9 @@ plots.show(
 # %% [markdown]
 # ### Do samples share their interactions?
 #
-# A symbol should mean the same in every sample of a class. For tic-tac-toe there is a sharp test. Three x's in a row win;
-# three other x's do not. Is $|I|$ larger for lines than for the other triples of x on the same board?
+# The paper calls salient interactions *symbolic concepts*. A symbol should mean the same in every sample of a class. For
+# tic-tac-toe there is a sharp test. Three x's in a row win; three other x's do not. Is $|I|$ larger for lines than for the
+# other triples of x on the same board?
 
 # %%
 if boards:
@@ -978,9 +1005,10 @@ if panel:
     )
 
 # %% [markdown]
-# The two tables of measurements are the clearest case for the paper: with ten numbers per sample the trained networks use 2 %
-# of the terms, a fifth of what the untrained ones use, and at most half of the memorising ones. On digits, with few players, many
-# terms are salient and the picture is mixed. And the LSTM goes the other way: the untrained one is the sparsest.
+# The two tables of measurements are the clearest case for the paper: with ten numbers per sample 2 % of the terms are salient
+# in the trained networks. This is a fifth of the share in the untrained ones, and at most half of the share in the memorising
+# ones. On digits, with few players, many terms are salient and the picture is mixed. And the LSTM goes the other way: the
+# untrained one is the sparsest.
 #
 # So sparsity after training is common here, not universal, and it depends on the game.
 
@@ -1023,18 +1051,18 @@ if fine:
     )
 
 # %% [markdown]
-# Two things to see. The trained network has fewer salient interactions than its twins at every size. And its curve bends upward:
-# an exponential law fits better than a power law. The slope, read as a power, is about 4 above the exponent $p$, where the claim
-# allows half a point.
+# There are two things to see. The trained network has fewer salient interactions than its twins at every size. And its curve
+# bends upward: an exponential law fits better than a power law. The slope, read as a power, is about 4 above the exponent
+# $p$, where the claim allows half a point.
 #
 # So for these digits and this small CNN, the number of salient interactions does not follow the rate of the headline. How
 # much of that is due to cutting a picture so finely is open: fourteen regions of an 8 × 8 digit have two or three pixels each.
 #
 # ### Too many masks to try them all
 #
-# Each further input doubles the work. Beyond 20 or so inputs, with a network of any size, the $2^n$ outputs are out of reach. Then
-# interactions can be estimated: draw some masks, and fit a sparse linear model whose features are the ANDs of up to three inputs.
-# We check it where all outputs are known, and use it where they were not computed.
+# Each further input doubles the work. Beyond 20 or so inputs, with a network of any size, the $2^n$ outputs are out of reach.
+# Then interactions can be estimated: draw some masks, and fit a sparse linear model whose features are the ANDs of up to
+# three inputs. We check this estimate where all outputs are known, and use it where they were not computed.
 
 # %%
 if fine:
@@ -1054,19 +1082,19 @@ if fine:
     )
 
 # %% [markdown]
-# With a quarter of the masks the estimate explains 99 % of the variance of outputs that it has not seen, with about forty terms.
-# Its terms agree with the exact ones (correlation about 0.8), not perfectly: an interaction of four players, which the model does not
-# have, can show up in those of three. On twenty regions and twenty words it explains 99 % as well.
+# With a quarter of the masks the estimate explains 99 % of the variance of outputs that it has not seen, with about forty
+# terms. Its terms agree with the exact ones, though not perfectly (correlation about 0.8): an interaction of four players,
+# which the model does not have, can show up in those of three. On twenty regions and twenty words it explains 99 % as well.
 #
-# This is the trained network alone, and the masks are spread evenly over the orders, so do not compare it with INT-3. It says that
-# a short list which imitates this network can exist where the exact expansion is long. Whether an untrained network has one too
-# is a good exercise.
+# This is the trained network alone, and the masks are spread evenly over the orders, so do not compare it with INT-3. It says
+# that a short list that imitates this network can exist even where the exact list is long. Whether an untrained network has a
+# short list too is a good exercise.
 #
 # ### What does an attack change?
 #
-# The paper hopes that interactions say something about robustness. A direct test: attack the inputs (PGD, a box of half-width
-# `attack_size` around each input), and see whether strength moves to high orders. The control is random noise of the same
-# length.
+# The paper hopes that interactions say something about robustness. A direct test: attack the inputs with projected gradient
+# descent (PGD), inside a box of half-width `attack_size` around each input. Does strength move to high orders? The control is
+# random noise of the same length.
 
 # %%
 attacked = studies.attacked_dividends(game, networks, settings)
@@ -1092,7 +1120,8 @@ if attacked:
 # The attack moves strength to higher orders. Random noise of the same length does most of that already, since it fills blank
 # squares, which then can interact. The untrained network, attacked by its own gradients, moves further still.
 #
-# And the second half of the claim fails. The memorising network has *less* of its strength in high orders than the trained one, not more.
+# The second half of the claim is that memorised labels, too, shift strength to high orders. It fails. The memorising network
+# has *less* of its strength in high orders than the trained one, not more.
 #
 # ### Does the size of the parts matter?
 #
@@ -1107,7 +1136,7 @@ results.take(
 # %% [markdown]
 # ### Not tested here
 #
-# Two claims are bound to networks that are not at hand.
+# Two claims need networks that are not at hand.
 
 # %%
 for claim, reason in endpoints.OUT_OF_REACH.items():
@@ -1402,33 +1431,48 @@ results
 #
 # **What was hard.** To separate sparsity of the network from zeros that the masking makes.
 #
-# **Where we departed from the paper.** The split is solved by ADMM, and each sample is scaled to 1 before it, so that twins with
-# small outputs are fitted alike. The strongest 5 % of the terms stand in for the salient ones in INT-3. All 958 boards count (the
-# paper: 500). The bound takes every monotone sample; the authors also ask for a least gain $v(x) - v(x_\varnothing)$. The
-# parts of a digit are chosen by a rule, where the authors marked them by hand.
+# **Where we departed from the paper.** The split is solved by ADMM, and each sample is scaled to 1 before it, so that twins
+# with small outputs are fitted alike. The strongest 5 % of the terms stand in for the salient ones in INT-3. All 958 boards
+# count (the paper: 500). The bound is computed for every monotone sample; the authors also ask for a minimal gain
+# $v(x) - v(x_\varnothing)$. The parts of a digit are chosen by a rule, where the authors marked them by hand.
 #
 # ## Summary
 #
 # Interactions are another way to write down all masked outputs: exact for any function. The empirical content is in how few
-# of them a trained network needs. That has to be measured beside a network that learned nothing, beside the zeros that the
-# masking makes by itself, and after a split that would make noise look sparse too.
+# of them a trained network needs. This number has to be compared with that of a network that learned nothing. Two things make
+# it small without any learning: masking makes zeros by itself, and the split makes noise look sparse too.
 #
-# On handwritten threes, the paper's own setting, most of the paper holds in the recorded run, twins included: the trained LeNet has
-# less than half of its twins' salient terms, 5 % of the interactions explain 95 % of the variance, high orders vanish, and the
-# average output rises. The bound holds too, but says something on only half of the digits, and the count still grows faster than
-# a power of $n$. ResNet-20 on the same digits agrees in what was judged there, but for one thing: its share of salient terms is
-# 0.65 of the memorising twin's, where at most half was asked.
+# On handwritten threes, the paper's own setting, most of the paper holds in the recorded run, the comparison with the twins
+# included. The trained LeNet has less than half of its twins' salient terms, 5 % of the interactions explain 95 % of the
+# variance, high orders vanish, and the average output rises.
 #
-# The other recorded runs divide. On census income the strongest 5 % explain 98 % of the variance (untrained 63 %, memorising 73 %),
-# and orders, averages, exponent and bound pass with their twins. Two claims fail: the interval of the share of salient terms
-# reaches above a half of the twins', and the attack moves no strength to high orders. In an LSTM on film reviews 4.0 % of the
-# terms are salient, in its untrained twin 0.5 %. In a small language model on stories much of what the paper asks for is there,
-# and nearly as much in its untrained twin: 0.997 of the variance explained, and 0.993. In ViT-tiny on patches of ImageNet
-# pictures the strongest 5 % rebuild the outputs worse than their mean would (R² −3.5; untrained 0.39).
+# Two claims fail for LeNet. No digit breaks the bound, but the bound says something on only 56 % of the digits that have one,
+# where 95 % was asked. And the count still grows faster than a power of $n$. Two more hold in part: the exponent (1.40) does
+# not clearly differ from the memorising twin's (1.25), and effects keep their sign less often (0.72) than was asked (0.8).
+#
+# ResNet-20 was judged on 20 digits. It agrees about the strongest 5 %, the high orders and the average output, and here
+# effects keep their sign (0.81). But its share of salient terms is 0.64 of the memorising twin's, where at most half was
+# asked. And an attack moves strength to high orders, as in LeNet, but not clearly more than in the untrained twin.
+#
+# The other recorded runs give mixed results. On census income the strongest 5 % explain 98 % of the variance (untrained 63 %,
+# memorising 73 %), and the claims on orders, averages, exponent and bound pass beside their twins. Two claims on this network
+# fail. The share of salient terms is 0.44 of the sparser twin's, but its interval reaches above a half. And the attack moves
+# no strength to high orders.
+#
+# In an LSTM on film reviews 4.0 % of the terms are salient, in its untrained twin 0.5 %. That is 7.6 times as many, where at
+# most half as many was asked.
+#
+# In a small language model on stories much of what the paper asks for is there, and nearly as much in its untrained twin: the
+# strongest 5 % explain 0.997 of the variance, and 0.993 in the twin.
+#
+# In ViT-tiny on patches of 12 ImageNet pictures the strongest 5 % rebuild the outputs worse than their mean would (R² −3.5;
+# untrained 0.39).
 #
 # On the embedded games the theorems hold and the bound holds. Sparsity beyond the twins is there for tables of measurements,
-# nearly there for tic-tac-toe, and absent for sentences. On the boards strength grows with the order, and on the digits that we cut
-# the count grows faster than a power. All intervals resample samples; the networks are three, and chosen by their seeds alone.
+# nearly there for tic-tac-toe, and absent for sentences. On the boards strength grows with the order, and on the digits that
+# we cut the count grows faster than a power.
+#
+# All intervals come from resampled samples. There are only three networks of each kind, and only their seeds differ.
 #
 # Further reading: {cite:t}`ren2024` for the proofs; {cite:t}`harsanyi1963` for the dividends; {cite:t}`grabisch1999` and
 # {cite:t}`sundararajan2020` for the two indices; {cite:t}`zou2006` for the sparse regression; {cite:t}`madry2018` for the

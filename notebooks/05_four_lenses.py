@@ -19,8 +19,9 @@
 # **Reading** 60 minutes · **quick run** 6 minutes on one CPU core, no GPU needed · **memory** 2 GB · **data** none to
 # download
 #
-# Four papers look at the inside of a network, each through a lens of its own: symbols, interactions, maps, spectra. None looks
-# through another's. Do they see the same thing? This chapter shows the same stages of the same networks to all four.
+# Four papers look at the inside of a network, each through a lens of its own: symbols, interactions, maps, spectra. None
+# looks through the lens of another. Do they see the same thing? This chapter shows the same stages of the same networks to
+# all four.
 #
 # ```{admonition} What nobody asked
 # :class: tip
@@ -32,23 +33,24 @@
 # 6. Can each lens tell a trained network from an untrained one, and from one that learned shuffled labels?
 # 7. Which units match known parts best: those of a sparse autoencoder, symbols, units of a map, neurons, or random projections?
 #
-# These are *our* questions. Each was written down with its test before the first run. No answer counts for or against a paper,
-# and a no is as good as a yes.
+# These are *our* questions. Each was written down with its test before the first run. No answer counts for or against a paper.
+# The answer "no" is as good as the answer "yes".
 #
 # **Sources of the lenses.** {cite:t}`lee2024symbols`, {cite:t}`ren2024`, {cite:t}`lee2023telescope`, {cite:t}`marshall2024`.
 # ```
 #
 # After this chapter you can
 #
-# - ask several questions of the same pictures without being fooled by one of them (exercise 1),
-# - ask whether two measures agree beyond what depth does to both (exercise 2), and beyond what differs between networks (exercise 3),
+# - ask several questions of the same pictures without taking chance for an answer (exercise 1),
+# - ask whether two measures of a stage still agree when depth is taken out (exercise 2), and when only stages of the same network
+#   are compared (exercise 3),
 # - say what a combination of scores must be compared with (exercise 4),
 # - find out which lens warns first, at equal false alarms (exercise 5),
 # - find units of a layer that stand for known parts (exercise 6).
 #
 # You will see how one pass over the pictures serves four lenses, and how a hidden stage gets interactions of its own.
 #
-# You need: chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
+# You need chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
 
 # %% [markdown]
 # ## Parameters
@@ -160,10 +162,13 @@ def keep(name, table):
 # %% [markdown]
 # ## One pass, four ways to look
 #
-# The pictures are those of chapter 01: objects made of three known parts on a piece of a photograph. The networks are its
-# small ResNet {cite:p}`he2016` and its small transformer, each with three seeds and an *untrained twin*: the same start, no training.
-# The ResNet has two twins more. One learned *shuffled labels*. One learned with *dropout*: after each stage every value is silenced
-# while it trains, at the rate that chapter 04 looks at. Start, pictures, passes and order are the same.
+# The pictures are those of chapter 01: objects made of three known parts, on a piece of a photograph. The networks are its
+# small ResNet {cite:p}`he2016` and its small transformer. Each comes with three seeds and with an *untrained twin*: the same
+# start, no training.
+#
+# The ResNet has two more twins. One learned *shuffled labels*. One learned with *dropout*: during training each value that a
+# stage puts out is set to 0 with a fixed probability, the one that chapter 04 looks at. Start, pictures, passes and order are
+# those of the trained network.
 
 # %%
 material = symbol_networks.show(asked)
@@ -173,25 +178,28 @@ families = lens_networks.families(asked, material)
 }
 
 # %% [markdown]
-# Each network is shown the pictures once. While a stage speaks, three things are kept of it, and all four lenses live on
-# these.
+# Each network is shown the pictures once. All four lenses live on what is kept of each stage in this pass.
 #
 # - **Symbols** take the response in the object's box, pooled to 3 × 3 cells: vectors that are embedded and clustered.
 # - The **telescope** takes the vector code of each picture, four numbers for each channel, and lays a map over the codes.
 # - **Spectra** take some values of the whole response, and ask how fast the variance of its principal components falls.
-# - **Interactions** take the mean of each channel. How, comes next.
+# - **Interactions** take the mean of each channel, one of the four numbers of the vector code. The next section says how.
 #
 # ### The stage-wise network
 #
-# Interactions are defined for an output, and a stage has none. So we give it one: a linear *readout*, fitted on the
-# channel means $\bar a_s(x)$ of the fitted pictures. The network up to stage $s$ with this readout in the place of the rest is
-# its *stage-wise network*. Its masked output for a picture $x$ with class $c$ is the log-odds
+# Interactions are defined for an output, and a stage has none. So we give it one: a linear *readout*, fitted on the channel
+# means $\bar a_s(x)$ of the fitted pictures. The network up to stage $s$, with this readout in the place of the rest, is its
+# *stage-wise network*.
+#
+# Its players are patches of the picture: $S$ is a set of patches, while $s$ is a stage. Its masked output for a picture $x$
+# with class $c$ is the log-odds
 #
 # $$ v_s(S) = \log \frac{p_s(c \mid x_S)}{1 - p_s(c \mid x_S)}, \qquad
 # p_s(\cdot \mid x_S) = \operatorname{softmax}\bigl(W_s \bar a_s(x_S) + b_s\bigr) $$ (eq-readout)
 #
-# where $x_S$ shows the patches in $S$ and hides the others. The interactions $I_s(S)$ are then those of chapter 02
-# (equation {eq}`eq-harsanyi`). By hand, for the deepest stage of the first network and one picture:
+# where $x_S$ shows the patches in $S$ and hides the others, and $W_s$, $b_s$ are the weights of the readout. The interactions
+# $I_s(S)$ are then those of chapter 02 (equation {eq}`eq-harsanyi`). By hand, for the deepest stage of the first network and
+# one picture:
 
 # %%
 network = families[0].members["trained"][0]
@@ -213,8 +221,10 @@ dividends = interactions.harsanyi(outputs)
 }
 
 # %% [markdown]
-# The sum of all interactions is the output on the whole picture, as it must be. Now the same for everything: every network,
-# every stage, every lens, with maps and spectra of resampled pictures for the intervals.
+# The sum of all interactions is the output on the whole picture, as it must be.
+#
+# Now the same is done for every network, every stage and every lens. Maps and spectra are computed again on resampled
+# pictures: these give the intervals.
 
 # %%
 views = lenses.survey(families, asked)
@@ -224,11 +234,21 @@ table.groupby(["family", "kind", "stage"], sort=False)[
 ].mean().round(3)  # fmt: skip
 
 # %% [markdown]
-# What the columns mean. *Class information* is the adjusted mutual information of symbol and class, with as many symbols at
-# every stage, 0 at what permuted pictures give (chapter 01). *Unit distance / loss* is how far codes lie apart in steps that
-# the map resolves: small where a stage condenses (chapter 03). *Class spread* is how far a class is spread over the map, over the same for shuffled
-# labels. *Alpha* is the slope of the spectrum, lower is steeper (chapter 04). *R² of the strongest* is what the strongest 5 % of
-# the interactions explain of all masked outputs; it can fall below 0.
+# What the columns mean, with the names that the figure below uses:
+#
+# - `information`, *class information*: the adjusted mutual information of symbol and class, with the same number of symbols
+#   at every stage; 0 is what permuted pictures give (chapter 01).
+# - `unit_distance`, *unit distance / loss*: how far apart codes lie, in steps that the map can resolve; small where a stage
+#   condenses (chapter 03).
+# - `relative_spread`, *class spread*: how far a class is spread over the map, divided by the same for shuffled labels
+#   (chapter 03).
+# - `alpha`: the slope of the spectrum; lower is steeper (chapter 04).
+# - `explained`, *R² of the strongest*: how much of all masked outputs the strongest 5 % of the interactions explain; it can
+#   fall below 0.
+#
+# The figure has three numbers more: the *expected score* of symbols (chapter 01), the *action* of the response to a moving
+# dot (chapter 04), and the *high-order share*: how much of the strength of all interactions is in those of more than half of
+# the patches.
 
 # %% tags=["hide-input"]
 shown = list(lens_figures.SUMMARY)
@@ -250,8 +270,8 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# Read it row by row. Each row is one lens. Ask of every panel first whether the trained line leaves the untrained one: where
-# it does not, what a lens sees is a property of layers, not of learning.
+# Read the figure row by row. Each row is one lens. Ask of every panel first whether the trained line leaves the untrained
+# one. Where it does not, what the lens sees is a property of layers, not of learning.
 
 # %% tags=["hide-input"]
 ends = [families[0].stages[0], families[0].last]
@@ -288,14 +308,19 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
+# In the last figure, ask whether deeper stages have more of their strength in high orders, and whether the untrained network
+# differs from the trained one there.
+#
 # ## Question 1: do stages that condense have steeper spectra?
 #
 # Chapter 03 says that a stage *condenses* when its map spans little distance. Chapter 04 says that a redundant code has a
 # *steep* spectrum. Both sound like "little is left". Are they the same thing?
 #
-# A point is a stage of a trained network. Both numbers change with depth, so depth is taken out: the *partial* Spearman
-# correlation, on ranks. It is positive if condensed stages are steep. Beside it stand the untrained twins, and the same
-# points with the stages of each network exchanged.
+# A point is a stage of a trained network. Both numbers change with depth, so depth is taken out: we use the *partial*
+# Spearman correlation, on ranks. It is positive if condensed stages (small distance) are steep (low alpha).
+#
+# Two baselines stand beside it. One is the same correlation in the untrained twins. The other has the same points, with the
+# stages of each network exchanged.
 
 # %%
 condensed = lens_studies.condensed_and_steep(views)
@@ -318,9 +343,11 @@ plots.show(
 )
 
 # %% [markdown]
-# Look at filled and open dots apart. The correlation of the claim is within the filled ones, and with depth, the size of the dots,
-# taken out. Then look at circles and squares apart. Exchanging stages within each network destroys what goes together *within* a
-# network and keeps what differs *between* networks.
+# Look at the filled dots without the open ones. The claim is about the correlation within the filled ones, with depth, the
+# size of the dots, taken out.
+#
+# Then look at circles and squares apart: each shape is one architecture. Exchanging stages within each network destroys what
+# goes together *within* a network and keeps what differs *between* networks.
 
 # %% tags=["hide-input"]
 if not isinstance(condensed, str):
@@ -339,9 +366,9 @@ if not isinstance(condensed, str):
 # %% [markdown]
 # ## Question 2: do diverse codes carry more symbol information?
 #
-# Chapter 03 finds codes *diverse* where units lie far apart. Chapter 01 asks what symbols say about the class. If diversity is
-# for telling classes apart, stages with far units should have telling symbols. The right panel above shows the points; as a
-# control labels are permuted picture by picture.
+# Chapter 03 finds codes *diverse* where units of the map lie far apart. Chapter 01 asks what symbols say about the class. If
+# diversity serves to tell classes apart, symbols should say more about the class at stages with diverse codes. The right
+# panel above shows the points. As a control, labels are exchanged between whole pictures.
 
 # %%
 results.take("LENS-2", lens_studies.diverse_and_telling(views))
@@ -349,17 +376,19 @@ results.take("LENS-2", lens_studies.diverse_and_telling(views))
 # %% [markdown]
 # ## Question 3: does an attack strike all lenses at the same stage?
 #
-# An attack moves a picture by less than one can see and changes the answer. Each paper has its own sign of it. Does it show
-# at the same stage? We attack some unseen pictures with PGD {cite:p}`madry2018`, and move the same pictures by *noise of the same length*.
-# In each lens we measure how far a picture moves:
+# An attack moves a picture by less than one can see, and changes the answer. Each lens has its own sign of it. Does it show
+# at the same stage in all four?
 #
-# - the share of cells whose symbol changes,
-# - how far its best units move on the torus,
-# - how far random projections move, over their spread,
-# - how much its interactions of more than half of the patches change, over the strength of all.
+# We attack some unseen pictures with PGD {cite:p}`madry2018`, and move the same pictures by *noise of the same length*. In
+# each lens we measure how far a picture moves:
 #
-# The AUROC is the chance that an attacked picture moved farther than a noisy one. 0.5 means that a lens sees no more than noise. The
-# claim takes the *smallest* of the four, at the stage where their mean is largest.
+# - *symbols*: the share of cells whose symbol changes,
+# - *telescope*: how far its best units move on the torus,
+# - *spectra*: how far random projections move, divided by their spread,
+# - *interactions*: how much those of more than half of the patches change, divided by the strength of all.
+#
+# The AUROC is the chance that an attacked picture moved farther than a noisy one. 0.5 means that a lens sees no more than
+# noise. The claim takes the *smallest* AUROC of the four lenses, at the stage where their mean is largest.
 
 # %%
 changes = lens_studies.attack(views)
@@ -392,17 +421,20 @@ Markdown(
 # %% [markdown]
 # ## Question 4: which lens warns first?
 #
-# Three reasons not to trust an answer: the network errs, the picture is of no known class, the picture was attacked. Each
-# lens has a number for one picture at the last stage:
+# There are three reasons not to trust an answer: the network errs, the picture is of no known class, or the picture was
+# attacked. Each is a *task*: tell such pictures from right predictions. Each lens has a number for one picture at the last
+# stage, high for what looks right:
 #
 # - *symbols*: the expected symbol score of the predicted class,
 # - *interactions*: minus the share of strength of high order,
 # - *telescope*: minus the distance of the best units to the centre of the predicted class,
-# - *spectra*: minus the mean squared component over its variance, in the window of the power law.
+# - *spectra*: minus the squared principal component, divided by its variance: the mean over the window of the power law.
 #
-# Their combination is a logistic regression whose weights come from the other half of the pictures. Beside them stand scores that
-# need no lens: max-softmax {cite:p}`hendrycks2017`, energy {cite:p}`liu2020energy` and Mahalanobis {cite:p}`lee2018mahalanobis`, and
-# of these always the best one of each task. All scores are asked about the same pictures.
+# Their combination is a logistic regression whose weights come from the other half of the pictures.
+#
+# Beside them stand scores that need no lens: max-softmax {cite:p}`hendrycks2017`, energy {cite:p}`liu2020energy` and Mahalanobis
+# {cite:p}`lee2018mahalanobis`. In each task the claim compares the combination with the best of these three. All scores are asked
+# about the same pictures.
 
 # %%
 warned_of = lens_studies.warnings(views, changes)
@@ -432,14 +464,18 @@ if not isinstance(warned_of, str):
     )
 
 # %% [markdown]
-# Two cautions from chapter 01 hold here too. A score that falls with every error also falls with attacks, since these make the network
+# Two cautions. As in chapter 01, a score that falls with every error also falls with attacks, since these make the network
 # err. And the weights of the combination have seen examples of what they warn of; the usual scores have not.
 #
 # ## Question 5: does dropout change every lens as coding theory says?
 #
-# A network that learns while its units drop out needs a *redundant* code. Chapter 04 draws conclusions for spectra. For all four
-# lenses the prediction is: a steeper spectrum (lower alpha); codes that lie closer (lower unit distance over loss); symbols that stay
-# the same when units are silenced; and less strength in high orders, which need many patches at once.
+# A network that learns while its units drop out needs a *redundant* code. Chapter 04 draws conclusions for spectra. For the
+# four lenses the prediction is:
+#
+# - *spectra*: a steeper spectrum (lower alpha),
+# - *telescope*: codes that lie closer (lower unit distance over loss),
+# - *symbols*: more of them stay the same when units are silenced, that is, set to 0,
+# - *interactions*: less strength in high orders, which need many patches at once.
 #
 # Each difference is dropout minus plain, mean over stages and seeds.
 
@@ -472,14 +508,20 @@ if twins is not None:
     display(pd.DataFrame(right, index=settings.seeds).T.round(3))
 
 # %% [markdown]
-# The table shows accuracy on unseen pictures. Look at it before you believe a difference: twins with the same number of passes need
-# not be equally good, and a network that has learned less differs from a plain one for that reason too.
+# In the figure, a circle means that the difference lies on the predicted side with its whole interval. A square means that it
+# does not.
+#
+# The table shows accuracy on unseen pictures. Look at it before you believe a difference. Twins with the same number of
+# passes need not be equally good, and a network that has learned less differs from a plain one for that reason too.
 #
 # ## Question 6: can the lenses tell what a network learned?
 #
-# Three networks of the same shape: trained, untrained, and trained on shuffled labels. The last has learned, but nothing about
-# classes. Each lens gets one number, the one that its chapter cares about most, at the last stage. A lens tells the networks
-# apart if the trained one differs from *both* others.
+# There are three networks of the same shape: trained, untrained, and trained on shuffled labels. The last has learned, but
+# nothing about classes.
+#
+# Each lens gets one number at the last stage, the one that its chapter cares about most: class information (symbols), R² of
+# the strongest (interactions), class spread (telescope), alpha (spectra). A lens tells the networks apart if the trained one
+# differs from *both* others.
 
 # %%
 numbers = lens_studies.main_numbers(views, twins)
@@ -504,15 +546,20 @@ if twins is not None:
 # %% [markdown]
 # ## Question 7: which units know the parts?
 #
-# Each lens cuts a stage into units: symbols, units of a map, neurons, random projections. A newer proposal is the *sparse
-# autoencoder*. It writes a response $x$ as a sum of few directions from a learned dictionary
+# A stage can be cut into units in several ways: symbols, units of a map, neurons, random projections. A newer proposal is the
+# *sparse autoencoder*. It writes a response $x$ as a sum of few directions from a learned dictionary
 # {cite:p}`makhzani2013,bricken2023,gao2024`:
 #
 # $$ z = \operatorname{TopK}\bigl(W_e (x - \mu) + b\bigr), \qquad \hat x = \mu + W_d\, z $$ (eq-topk)
 #
-# where TopK keeps the largest entries and puts the others to 0. Here we know what each cell shows. For each part we choose the best unit on one half
-# of the pictures and ask it on the other: the AUROC of cells that show the part against all others. Every kind has as many units, and
-# may speak for a part by responding or by falling silent. Units are compared before a winner is chosen among them.
+# where $\mu$ is the mean response, $W_e$ and $b$ give the units their responses, and the columns of $W_d$ are the directions.
+# TopK keeps the largest entries and puts the others to 0.
+#
+# Here we know what each cell shows. For each part we choose the best unit on one half of the pictures and ask it on the other
+# half. The unit's number is the AUROC of cells that show the part against all other cells.
+#
+# Every kind has the same number of units. A unit may speak for a part by responding, or by falling silent. We take how
+# strongly units respond *before* a winner is chosen among them: before TopK, and before the nearest symbol or map unit wins.
 
 # %%
 matched = sparse_units.matches(views)
@@ -569,19 +616,20 @@ if show_examples and known and material.unseen.pictures.embedded:
 # %% [markdown]
 # ## What this leaves open
 #
-# **Few networks.** Two architectures, three seeds. A stage is not an independent sample: the stages of a network share its
-# start. The intervals are over pictures, not over architectures.
+# **Few networks.** There are two architectures with three seeds. A stage is not an independent sample: the stages of a
+# network share its start. The intervals are over pictures, not over architectures.
 #
-# **Between networks or within.** The registered test of questions 1 and 2 takes all stages together. Where two architectures differ in both
-# numbers, that alone makes a correlation. The control with exchanged stages shows how much, and the verdict does not count it.
+# **Between networks or within.** The registered test of questions 1 and 2 takes the stages of all networks together. Where
+# two architectures differ in both numbers, that alone makes a correlation. The control with exchanged stages shows how much.
+# The verdict does not take it into account.
 #
-# **One number for a lens.** Each lens has many. We fixed one for each question before the run; another may answer otherwise. The
-# summary shows eight.
+# **One number for a lens.** Each lens has many numbers. We fixed one for each question before the run. Another number may
+# give another answer. The summary figure shows eight.
 #
-# **The readout.** A stage's interactions are those of a linear readout on channel means, {eq}`eq-readout`. It is fitted on few pictures, and a
-# stage that knows the class only in its places looks ignorant through it.
+# **The readout.** A stage's interactions are those of a linear readout on channel means, {eq}`eq-readout`. It is fitted on
+# few pictures. And it sees no places: a stage that shows the class only by *where* it responds looks ignorant through it.
 #
-# **Six patches.** With $2^6$ masks the strongest 5 % are four interactions. Chapter 02 has finer games.
+# **Six patches.** With $2^6$ masks the strongest 5 % are four interactions. Chapter 02 has games with more players.
 
 # %% [markdown]
 # ## Exercises
@@ -858,8 +906,8 @@ exercises.check_part_units(part_units)
 # %% [markdown]
 # ## The record
 #
-# Every question, with its number, its interval, its baselines and the verdict. No verdict here counts for or against a paper: none of
-# them asked. *Not reproduced* means that the answer is no.
+# Every question, with its number, its interval, its baselines and the verdict. No verdict here counts for or against a paper:
+# none of them asked. *Not reproduced* means here that the answer is no.
 
 # %%
 results.write()
@@ -868,12 +916,13 @@ results
 # %% [markdown]
 # **What was easy.** To point four lenses at one stage: each takes a few lines once its chapter is written.
 #
-# **What was hard.** To compare them. A lens speaks about a layer, a picture, a cell or a mask, and a common question needs a common thing to
-# ask about. Most choices of this chapter are of that kind, and stand in the parameter cell.
+# **What was hard.** To compare them. A lens speaks about a layer, a picture, a cell or a mask, and a common question needs a
+# common thing to ask about. Most choices of this chapter are of that kind, and stand in the parameter cell.
 #
-# **What we chose where the registered text leaves room.** LENS-3 finds the stage anew for each network. LENS-4 takes the best usual score
-# of each task, the harder reading. LENS-5 takes means over stages. LENS-7 takes the mean over stages, and units before they
-# compete. The dropout twin's BatchNorm statistics are set again without dropout, as in chapter 04.
+# **What we chose where the registered text leaves room.** LENS-3 finds the stage anew for each network. LENS-4 takes the best
+# usual score of each task, which is the harder test. LENS-5 takes means over stages. LENS-7 takes the mean over stages too,
+# and the responses of units before a winner is chosen. The dropout twin's BatchNorm statistics are set again without dropout,
+# as in chapter 04.
 #
 # ## Summary
 #
