@@ -20,6 +20,8 @@ import yaml
 from innercodes import claims
 
 BIN = Path(sys.executable).parent
+# Begun first, so that no core waits for them at the end.
+LONGEST = ("01_symbols", "03_functional_telescope")
 GOALS = ("book", "chapter", "record", "sweep", "row", "repro")
 
 
@@ -144,6 +146,8 @@ def snakemake(
     command = [str(BIN / "snakemake"), "--snakefile", "workflow/Snakefile", "--profile", str(folder)]
     # A cluster has its number of jobs in its profile.
     command += [] if "executor" in settings else ["--cores", str(options.cores)]
+    if target == "book":
+        command += ["--prioritize", *(str(key.folder / "results.json") for key in wanted if key.chapter in LONGEST)]
     # BLAS and PyTorch take one thread each: two chapters side by side would otherwise fight for the cores.
     environment = os.environ | {
         "INNERCODES_WANTED": str(build / "wanted.json"),
