@@ -540,7 +540,7 @@ plots.show(
 # ## What do symbols mean?
 #
 # *Mutual information* is how many bits the symbol tells about the class. Its *adjusted* form (AMI) is 0 where symbols know
-# nothing and 1 where they know all, whatever the number of symbols.
+# nothing, whatever their number, and 1 where symbols and classes are the same grouping.
 #
 # One trap: AMI takes cells as independent, and the nine cells of a picture are not. Exchange the classes of whole pictures,
 # and the AMI is still above 0. So values are compared with such permutations. In the figure below they are corrected once
