@@ -5,15 +5,16 @@ Positions are (row, column). CD is the cosine distance 1 - cos (eq. 2 of the pap
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from scipy.stats import gaussian_kde
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from innercodes import spectra
+from innercodes import single_steps, spectra
 
 # Below this length a vector counts as zero.
 TINY = 1e-12
@@ -71,9 +72,10 @@ def fit_som(
         W_v <- W_v + 1/|B| sum_x alpha(s) exp(-d(u(x), v)^2 / (2 sigma(s)^2 + 1e-5)) (x - W_v)
 
     where both alpha(s) and sigma(s) fall as exp(-5 s / T), s the codes seen before this batch and T = N * epochs. A last batch
-    that is not full is averaged over its own size. The start is N(0, 1), or `start` (units, D); `order` int (epochs, N) says
-    which codes come when, else each epoch is a new permutation. `backend="quicksom"` takes the steps of that library,
-    with the same start and order. `watch(epoch, weights)` is called after each epoch.
+    that is not full is averaged over its own size. Single codes on a CPU take compiled steps (`single_steps`). The start is
+    N(0, 1), or `start` (units, D); `order` int (epochs, N) says which codes come when, else each epoch is a new permutation.
+    `backend="quicksom"` takes the steps of that library, with the same start and order. `watch(epoch, weights)` is called after
+    each epoch.
 
     Any number of codes from 1 will do, fewer than units and all alike included. Raises ValueError for codes that are empty, not
     (N, D) or not finite, and for settings out of range.
@@ -91,21 +93,35 @@ def fit_som(
         raise ValueError(f"order: shape {tuple(order.shape)}, must be ({epochs}, {len(codes)})")
     if backend not in BACKENDS:
         raise ValueError(f"backend = {backend!r}: must be one of {', '.join(BACKENDS)}")
-    step = BACKENDS[backend](start.to(codes, copy=True), grid, sigma, alpha)
-    steps = -(-len(codes) // batch_size)
-    losses = torch.empty(epochs, steps, dtype=codes.dtype, device=codes.device)
-    with tqdm(total=losses.numel(), disable=not progress, unit="step", desc=f"SOM {m} x {n}") as bar:
+    kind = BACKENDS[backend]
+    compiled = codes.device.type == "cpu" and codes.dtype in (torch.float32, torch.float64)
+    if kind is _Steps and batch_size == 1 and compiled:
+        kind = _SingleSteps
+    steps = kind(start.to(codes, copy=True), grid, sigma, alpha)
+    losses = []
+    with tqdm(total=order.numel(), disable=not progress, unit="code", desc=f"SOM {m} x {n}") as bar:
         for i, epoch in enumerate(order.to(codes.device)):
-            for j, batch in enumerate(epoch.split(batch_size)):
-                seen = i * len(codes) + j * batch_size
-                losses[i, j] = step(codes[batch], math.exp(-5 * seen / order.numel()))
-                bar.update()
+            seen = range(i * len(codes), (i + 1) * len(codes), batch_size)
+            losses.append(
+                steps.epoch(codes, epoch.split(batch_size), [math.exp(-5 * s / order.numel()) for s in seen], bar)
+            )
             if watch is not None:
-                watch(i, step.weights())
-    return SOM(step.weights(), grid, losses.flatten())
+                watch(i, steps.weights())
+    return SOM(steps.weights(), grid, torch.cat(losses))
 
 
-class _Steps:
+class _Batches:
+    """An epoch as batches that come one after the other."""
+
+    def epoch(self, codes: Tensor, batches: Sequence[Tensor], decays: Sequence[float], bar: tqdm) -> Tensor:
+        losses = []
+        for batch, decay in zip(batches, decays, strict=True):
+            losses.append(self(codes[batch], decay))
+            bar.update(len(batch))
+        return torch.stack(losses)
+
+
+class _Steps(_Batches):
     """The rule as two matrix products for each batch.
 
     The weights are kept as W = a V, a scale for each unit, so that the decay of W by (1 - mean rate) touches only a. Norms are
@@ -152,7 +168,26 @@ class _Steps:
         return 1 - closest.mean()
 
 
-class _Quicksom:
+class _SingleSteps:
+    """The rule for batches of one, compiled."""
+
+    def __init__(self, start: Tensor, grid: tuple[int, int], sigma: float, alpha: float):
+        self.v, self.sigma, self.alpha = start.contiguous(), sigma, alpha
+        self.squares = grid_distances(grid).to(start).square()
+
+    def weights(self) -> Tensor:
+        return self.v.clone()
+
+    def epoch(self, codes: Tensor, batches: Sequence[Tensor], decays: Sequence[float], bar: tqdm) -> Tensor:
+        arrays = (t.numpy() for t in (self.v, codes.detach().contiguous(), torch.cat(list(batches))))
+        found = single_steps.take(
+            *arrays, np.array(decays), self.squares.numpy(), float(self.sigma), float(self.alpha), TINY
+        )
+        bar.update(len(batches))
+        return torch.from_numpy(found)
+
+
+class _Quicksom(_Batches):
     """The steps of the quicksom library, which holds (batch, units, D) differences."""
 
     def __init__(self, start: Tensor, grid: tuple[int, int], sigma: float, alpha: float):
