@@ -58,20 +58,24 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
     """SHA-256 (16 hex digits) of all the code a chapter's numbers come from: its code cells and what they reach.
 
     Reached is every statement at the top of an imported module that binds a name which reached code mentions, as an identifier
-    or imported name of the same module, as an attribute of the module, or, in any module, as an attribute of something that
-    is no module or as a string (for `getattr` and tables). It may cover too much, and too little only where a name is put
-    together from parts; a new function beside the used ones does not change it. Statements that bind no name always count,
-    docstrings of modules never; of an import only the names that are used. This module makes no numbers and is left out.
+    or imported name of the same module, as an attribute of the module, or as a string that is a key of a table
+    (`TABLE["key"] = ...`). In modules that are passed around as values, also as an attribute of something that is no module, or
+    as a string (for `getattr`). It may cover too much, and too little only where a name is put together from parts; a new
+    function beside the used ones does not change it. Statements that bind no name always count, docstrings of modules never;
+    of an import only the names that are used. This module makes no numbers and is left out.
     """
     paths = [path for path in modules_of(chapter, root) if path.stem != "provenance"]
     modules = {path.stem: _Module(path.stem, path.read_text(encoding="utf-8")) for path in paths}
     cells = code_cells(chapter, root)
     chapter_itself = _Module("", "\n".join(cells))
-    everywhere: dict[str, set[tuple[str, str]]] = {}
+    passed = {name for module in (chapter_itself, *modules.values()) for name in module.passed}
+    keys: dict[str, set[tuple[str, str]]] = {}
+    held: dict[str, set[tuple[str, str]]] = {}
     for module in modules.values():
-        for name in module.bound:
-            everywhere.setdefault(name, set()).add((module.name, name))
-    waiting = [*chapter_itself.reached(chapter_itself.tree, everywhere), *((name, "") for name in modules)]
+        for names, known in ((module.keys, keys), (module.bound if module.name in passed else (), held)):
+            for name in names:
+                known.setdefault(name, set()).add((module.name, name))
+    waiting = [*chapter_itself.reached(chapter_itself.tree, keys, held), *((name, "") for name in modules)]
     seen: set[tuple[str, str]] = set()
     texts: set[str] = set()
     while waiting:
@@ -82,7 +86,7 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
         module = modules[place[0]]
         for text, node in module.bound.get(place[1], ()):
             texts.add(text)
-            waiting.extend(module.reached(node, everywhere))
+            waiting.extend(module.reached(node, keys, held))
         if place[1] in module.imported:
             texts.add(module.imported[place[1]])
             waiting.extend(_source_of(module.imported[place[1]]))
@@ -90,11 +94,14 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
 
 
 class _Module:
-    """What stands in a module: the statements that bind each name at its top, "" for none, and where imported names are from."""
+    """What stands in a module: the statements that bind each name at its top, "" for none; where imported names are from; and
+    which modules of this package it uses as values, and not only for what is in them.
+    """
 
     def __init__(self, name: str, text: str):
         self.name, self.tree = name, ast.parse(text, filename=f"{name}.py")
         self.bound: dict[str, list[tuple[str, ast.stmt]]] = {}
+        self.keys: set[str] = set()
         self.imported: dict[str, str] = {}
         for node in ast.walk(self.tree):
             # Also those within functions: a name means the same module throughout a file here.
@@ -102,18 +109,26 @@ class _Module:
                 self.imported |= {a.asname or a.name.partition(".")[0]: _import(a.name, a) for a in node.names}
             elif isinstance(node, ast.ImportFrom):
                 self.imported |= {a.asname or a.name: _import(f"{node.module}.{a.name}", a) for a in node.names}
+        bases = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
+        alone = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and id(node) not in bases}
+        self.passed = {_our_module(self.imported[name]) for name in alone & set(self.imported)} - {""}
         for statement in self.tree.body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 continue
             lines = _lines(text, statement)
-            names = _bound(statement)
-            for bound in names:
+            names, keys = _bound(statement), _keys(statement)
+            self.keys |= keys
+            for bound in names | keys:
                 self.bound.setdefault(bound, []).append((lines, statement))
-            if not names and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
+            if not names | keys and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)):
                 self.bound.setdefault("", []).append((lines, statement))
 
-    def reached(self, tree: ast.AST, everywhere: dict[str, set[tuple[str, str]]]) -> set[tuple[str, str]]:
-        """Which names of which modules a piece of this module's code mentions."""
+    def reached(
+        self, tree: ast.AST, keys: dict[str, set[tuple[str, str]]], held: dict[str, set[tuple[str, str]]]
+    ) -> set[tuple[str, str]]:
+        """Which names of which modules a piece of this module's code mentions; `keys` of tables as strings, `held` in passed
+        modules as strings and attributes.
+        """
         found: set[tuple[str, str]] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.Name):
@@ -126,11 +141,11 @@ class _Module:
                 if ours and isinstance(node.value, ast.Name):
                     found.add((ours, node.attr))
                 elif not origin or ours:
-                    found |= everywhere.get(node.attr, set())
+                    found |= held.get(node.attr, set())
             elif isinstance(node, ast.alias):
                 found.add((self.name, node.asname or node.name.partition(".")[0]))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found |= everywhere.get(node.value, set())
+                found |= keys.get(node.value, set()) | held.get(node.value, set())
         return found
 
 
@@ -159,17 +174,22 @@ def _root(node: ast.Attribute) -> str:
 
 
 def _bound(statement: ast.stmt) -> set[str]:
-    """The names that a statement at the top of a module binds; for an entry `TABLE["key"] = ...` its key."""
+    """The names that a statement at the top of a module binds."""
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
+    targets = [target for target in _targets(statement) if not isinstance(target, ast.Subscript)]
+    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+
+
+def _keys(statement: ast.stmt) -> set[str]:
+    """The keys of the entries of tables, `TABLE["key"] = ...`, that a statement makes."""
+    subscripts = [target for target in _targets(statement) if isinstance(target, ast.Subscript)]
+    return {target.slice.value for target in subscripts if isinstance(target.slice, ast.Constant)}
+
+
+def _targets(statement: ast.stmt) -> list[ast.expr]:
     targets = getattr(statement, "targets", [getattr(statement, "target", None)])
-    found = set()
-    for target in targets:
-        if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
-            found.add(target.slice.value)
-        elif target is not None:
-            found |= {node.id for node in ast.walk(target) if isinstance(node, ast.Name)}
-    return found
+    return [target for target in targets if target is not None]
 
 
 def _lines(text: str, statement: ast.stmt) -> str:

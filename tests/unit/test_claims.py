@@ -344,6 +344,15 @@ def test_the_source_hash_covers_code_and_imports_but_not_prose(tmp_path):
                 "03_functional_telescope"
             )
             assert provenance.source_hash(CHAPTER, root) == before, name
+    # Another object's method, and a key of the results, have these names: neither is a function of a module.
+    for name, old, new in (
+        ("maps", "def fit(", "def fit(*, "),
+        ("architectures", "def endpoints(", "def endpoints(*, "),
+    ):
+        with changed(package / f"{name}.py", lambda text, old=old, new=new: text.replace(old, new, 1)):
+            for chapter_of, same in (("04_coding_spectra", True), ("03_functional_telescope", False)):
+                hashes = {provenance.source_hash(chapter_of, place) for place in (root, provenance.ROOT)}
+                assert (len(hashes) == 1) == same, (chapter_of, name)
     with changed(
         package / "telescope.py", lambda text: text.replace("def explained_variance(", "def explained_variance(*, ")
     ):
