@@ -2,6 +2,7 @@
 
 import ast
 import datetime
+import functools
 import hashlib
 import importlib.metadata
 import os
@@ -39,19 +40,25 @@ def modules_of(chapter: str, root: Path = ROOT) -> list[Path]:
     waiting = [(f"notebooks/{chapter}.py", "\n".join(code_cells(chapter, root)))]
     waiting.append(("__init__.py", (package / "__init__.py").read_text(encoding="utf-8")))
     while waiting:
-        origin, source = waiting.pop()
-        for node in ast.walk(ast.parse(source, filename=origin)):
-            names = []
-            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "innercodes":
-                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            elif isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            for name in names:
-                path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
-                if name.startswith("innercodes.") and path.is_file() and path not in found:
-                    found[path] = None
-                    waiting.append((path.name, path.read_text(encoding="utf-8")))
+        for name in _parsed(*waiting.pop())[2]:
+            path = package.joinpath(*name.split(".")[1:]).with_suffix(".py")
+            if path.is_file() and path not in found:
+                found[path] = None
+                waiting.append((path.name, path.read_text(encoding="utf-8")))
     return sorted(found)
+
+
+@functools.cache
+def _parsed(origin: str, text: str) -> tuple[ast.Module, tuple[ast.AST, ...], tuple[str, ...]]:
+    """The tree of a source, all its nodes, and the names it imports from this package. Raises SyntaxError that names `origin`."""
+    tree = ast.parse(text, filename=origin)
+    nodes, names = tuple(ast.walk(tree)), []
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            names += [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+    return tree, nodes, tuple(name for name in names if name.startswith("innercodes."))
 
 
 def source_hash(chapter: str, root: Path = ROOT) -> str:
@@ -65,7 +72,7 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
     of an import only the names that are used. This module makes no numbers and is left out.
     """
     paths = [path for path in modules_of(chapter, root) if path.stem != "provenance"]
-    modules = {path.stem: _Module(path.stem, path.read_text(encoding="utf-8")) for path in paths}
+    modules = {path.stem: _module(path.stem, path.read_text(encoding="utf-8")) for path in paths}
     cells = code_cells(chapter, root)
     chapter_itself = _Module("", "\n".join(cells))
     passed = {name for module in (chapter_itself, *modules.values()) for name in module.passed}
@@ -93,24 +100,30 @@ def source_hash(chapter: str, root: Path = ROOT) -> str:
     return hashlib.sha256("\0".join([*cells, *sorted(texts)]).encode()).hexdigest()[:16]
 
 
+@functools.cache
+def _module(name: str, text: str) -> "_Module":
+    return _Module(name, text)
+
+
 class _Module:
     """What stands in a module: the statements that bind each name at its top, "" for none; where imported names are from; and
     which modules of this package it uses as values, and not only for what is in them.
     """
 
     def __init__(self, name: str, text: str):
-        self.name, self.tree = name, ast.parse(text, filename=f"{name}.py")
+        self.name = name
+        self.tree, nodes, _ = _parsed(f"{name}.py", text)
         self.bound: dict[str, list[tuple[str, ast.stmt]]] = {}
         self.keys: set[str] = set()
         self.imported: dict[str, str] = {}
-        for node in ast.walk(self.tree):
+        for node in nodes:
             # Also those within functions: a name means the same module throughout a file here.
             if isinstance(node, ast.Import):
                 self.imported |= {a.asname or a.name.partition(".")[0]: _import(a.name, a) for a in node.names}
             elif isinstance(node, ast.ImportFrom):
                 self.imported |= {a.asname or a.name: _import(f"{node.module}.{a.name}", a) for a in node.names}
-        bases = {id(node.value) for node in ast.walk(self.tree) if isinstance(node, ast.Attribute)}
-        alone = {node.id for node in ast.walk(self.tree) if isinstance(node, ast.Name) and id(node) not in bases}
+        bases = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+        alone = {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in bases}
         self.passed = {_our_module(self.imported[name]) for name in alone & set(self.imported)} - {""}
         for statement in self.tree.body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
