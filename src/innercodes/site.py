@@ -76,15 +76,26 @@ ICONS = re.compile(_SCRIPT.format("fontawesome"))
 UNUSED = re.compile(_SCRIPT.format("fontawesome|searchtools|language_data|searchindex"))
 
 
+# The theme's first line of script, and what its last one ends at: until then a page would have no colours and no borders, and
+# where it is drawn before, its lines move.
+AUTO = 'document.documentElement.dataset.theme = localStorage.getItem("theme") || "auto";'
+COLOURED = """const { dataset } = document.documentElement;
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    dataset.theme = dataset.mode === "auto" ? (dark ? "dark" : "light") : dataset.mode;"""
+
+
 def _lighten(app: Sphinx, error: Exception | None) -> None:
-    """Take unused scripts from the pages, and the remarks that scripts of the theme make to every reader's console."""
+    """Take unused scripts from the pages, and the remarks that scripts of the theme make to every reader's console; give pages
+    their colours before they are drawn.
+    """
     if error is not None or app.builder.format != "html":
         return
     out = Path(app.outdir)
     for page in (*app.env.found_docs, "genindex", "search"):
         unused = ICONS if page == "search" else UNUSED
         path = out / f"{page}.html"
-        path.write_text(unused.sub("", path.read_text(encoding="utf-8")), encoding="utf-8")
+        text = unused.sub("", path.read_text(encoding="utf-8"))
+        path.write_text(text.replace(AUTO, f"{{\n    {COLOURED}\n    }}"), encoding="utf-8")
     (out / "_static" / "scripts" / "fontawesome.js").unlink()
     static = out / "_static"
     scripts = ("togglebutton.js", "scripts/pydata-sphinx-theme.js", "scripts/sphinx-book-theme.js")

@@ -158,6 +158,18 @@ def test_pages_load_little_and_stand_still(width: int, page: str, browser: Brows
     context.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_has_its_colours_before_the_scripts_of_the_theme(scheme: str, browser: Browser, served: str) -> None:
+    """On a slow machine it is drawn before they run: lines would move when the borders of code come."""
+    context = browser.new_context(color_scheme=scheme)
+    opened = context.new_page()
+    opened.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
+    opened.goto(f"{served}/index.html")
+    assert opened.evaluate("document.documentElement.dataset.theme") == scheme
+    assert opened.locator("code.literal").first.evaluate("e => getComputedStyle(e).borderTopWidth") == "1px"
+    context.close()
+
+
 def test_plotly_waits_for_its_figure(open_page: Open) -> None:
     page = open_page(CHAPTER).page
     loaded = "[...document.scripts].filter((s) => s.src.includes('plotly.min.js')).length"
