@@ -1,6 +1,7 @@
 """The built site as files: links, figures, scorecard, downloads, and nothing in it that points at a machine."""
 
 import csv
+import functools
 import json
 import re
 import shutil
@@ -52,7 +53,7 @@ def ids(page: BeautifulSoup) -> list[str]:
 
 def broken_links(site: Path, page: str, read: Read) -> list[str]:
     """The local addresses of a page that lead to no file of the site, or to no anchor in it."""
-    broken = []
+    broken, anchors = [], functools.cache(lambda path: frozenset(ids(read(path))))
     here = site / page
     for tag in read(here).find_all(lambda tag: tag.has_attr("href") or tag.has_attr("src")):
         url = tag.get("href", tag.get("src"))
@@ -62,7 +63,7 @@ def broken_links(site: Path, page: str, read: Read) -> list[str]:
         target = (here.parent / unquote(parts.path)).resolve() if parts.path else here
         if not target.is_file() or not target.is_relative_to(site.resolve()):
             broken.append(f"<{tag.name}> {url}: no such file in the site")
-        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in ids(read(target)):
+        elif parts.fragment and target.suffix == ".html" and unquote(parts.fragment) not in anchors(target):
             broken.append(f"<{tag.name}> {url}: no such anchor")
     return broken
 
