@@ -145,7 +145,7 @@ def test_exercises_run_in_a_fresh_kernel(chapter):
         cell["id"] = f"cell-{number}"
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    NotebookClient(notebook, timeout=300).execute()
+    NotebookClient(notebook, timeout=1200).execute()
     checks = [cell for cell in notebook.cells if cell.source.startswith("exercises.check_")]
     shown = [cell.outputs[0].data["text/plain"] for cell in checks]
     count = len(exercises.EXERCISES[chapter])

@@ -241,7 +241,7 @@ def test_two_runs_at_once_in_one_folder(checkout, seeds, tmp_path):
         (folder / "fingerprint.json").write_text(json.dumps(runs.fingerprint(row.key, row.values)))
         for name in ("results.json", "chapter.ipynb"):
             (folder / name).write_text("{}")
-    assert second.communicate(timeout=600)[0] == f"{row.key} is done\n" and second.returncode == 0
+    assert second.communicate(timeout=1200)[0] == f"{row.key} is done\n" and second.returncode == 0
 
 
 PLANTED = {

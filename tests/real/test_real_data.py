@@ -124,7 +124,7 @@ def test_a_recorded_run_works_at_a_tiny_size(tmp_path, name):
     values["data_root"] = DATA
     command = [str(Path(sys.executable).parent / "papermill"), str(ROOT / "notebooks" / "02_sparse_interactions.ipynb")]
     command += ["out.ipynb", "--no-progress-bar", *(w for pair in values.items() for w in ("-p", *pair))]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=1200)
     assert done.returncode == 0, done.stderr[-3000:]
     results = json.loads((tmp_path / "runs" / "results.json").read_text())
     judged = {row["id"] for row in results["claims"] if row["value"] is not None}

@@ -50,7 +50,7 @@ def papermill(folder: Path, **parameters):
     words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
     done = subprocess.run(
         [str(Path(sys.executable).parent / "papermill"), str(ROOT / "notebooks" / f"{CHAPTER}.ipynb"), "out.ipynb", *words],
-        cwd=folder, capture_output=True, text=True, check=False, timeout=400, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        cwd=folder, capture_output=True, text=True, check=False, timeout=1200, env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((folder / "runs" / "results.json").read_text()), nbformat.read(folder / "out.ipynb", as_version=4)
