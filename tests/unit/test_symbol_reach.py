@@ -137,7 +137,7 @@ def test_growth_is_a_rank_correlation_with_the_epoch():
 
 def test_other_domain_reads_one_symbol_of_each_sample(monkeypatch):
     # In three dimensions the vectors are their own embedding.
-    monkeypatch.setattr("innercodes.codebook.embed", lambda vectors, *_: vectors)
+    monkeypatch.setattr("innercodes.codebook.embed", lambda vectors, *_, **__: vectors)
     monkeypatch.setattr(Codebook, "place", lambda _, vectors: vectors)
     generator = torch.Generator().manual_seed(0)
     labels, unseen = torch.arange(90) % 3, torch.tensor([0] * 30 + [1] * 20 + [2] * 10)
