@@ -982,8 +982,8 @@ from innercodes import exercises
 # %% [markdown] exercise="torus_by_hand" tags=["exercise"]
 # **1. A torus by hand** (warm-up, 5 minutes).
 # A map of 20 × 20 units has no border: beyond row 19 comes row 0 again, and so with columns. Which way is the
-# shortest from (2, 3) to (18, 17)? Give steps down and steps to the right; up and left are negative. And which
-# place is farthest of all from (2, 3)? Rows come first.
+# shortest from row 2, column 3 to row 18, column 17? Give the steps down, then those to the right; up and left are
+# negative. And which place, by its row and column, is farthest of all from (2, 3)?
 #
 # ```{dropdown} Hint 1
 # Draw a ring of 20 places. Both directions of the map are such a ring. Go the shorter way round in each.
@@ -1053,7 +1053,7 @@ exercises.check_torus_distance(torus_distance)
 # **3. How many dimensions?** (medium, 20 minutes).
 # Write `participation_ratio(codes)`, the effective number of dimensions
 # $\left(\sum \lambda\right)^2 / \sum \lambda^2$, where $\lambda$ are the variances of the codes along their
-# principal axes. `codes` has a row per picture.
+# principal axes. `codes` has a row for each of `N` pictures and a column for each of `D` numbers.
 #
 # ```{dropdown} Hint 1
 # `torch.linalg.svdvals` or `torch.linalg.eigvalsh` finds the variances. Of which matrix?
@@ -1090,7 +1090,8 @@ exercises.check_participation_ratio(participation_ratio)
 # **4. One step of a map** (medium, 30 minutes).
 # Write one step of {eq}`eq-som` for a single input: `som_step(weights, x, grid, rate, sigma)`. Unit $u$ has the
 # weights `weights[u]` and sits at row `u // n`, column `u % n` of an $m \times n$ torus, `grid` $= (m, n)$. The
-# winner has the smallest cosine distance. Give the new weights of all units.
+# winner has the smallest cosine distance. `rate` is $\alpha$, `sigma` is $\sigma$. Give back the new weights of all
+# units.
 #
 # ```{dropdown} Hint 1
 # Four parts: the winner; the place of every unit; its distance to the winner on the torus; the step.
@@ -1130,11 +1131,12 @@ exercises.check_som_step(som_step)
 
 # %% [markdown] exercise="relative_spread" tags=["exercise"]
 # **5. Compact, but against what?** (hard, 40 minutes).
-# Write `relative_spread(places, labels, grid)`: how far inputs lie from the centre of their class on the map, over
-# the same with shuffled labels. `places` are whole (row, column) of `N` inputs on a torus of the size `grid`, `labels`
-# their classes. The centre of a class: take its most frequent place, move every other place to the copy nearest to
-# it, and average. Average the shuffled spread over at least 20 shuffles. A number near 1 then means: no more
-# compact than chance.
+# Write `relative_spread(places, labels, grid)`: the *spread* of the classes on the map, divided by the spread of the
+# same places with shuffled labels. `places` are whole (row, column) of `N` inputs on a torus, `grid` its number of
+# rows and of columns, which may differ; `labels` are the classes. The centre of a class: take its most frequent
+# place, any of them where several are; move every other place to the copy nearest to it; average. The spread is
+# the mean distance, in a straight line, of these copies to the centre of their class. Average the shuffled spread
+# over at least 20 shuffles. A number near 1 then means: no more compact than chance.
 #
 # ```{dropdown} Hint 1
 # Write a function for one spread first. Call it once with the labels and 20 times with `labels[torch.randperm(len(labels))]`.
@@ -1183,10 +1185,12 @@ exercises.check_relative_spread(relative_spread)
 # **6. A richer code** (open, 90 minutes).
 # The paper keeps four numbers per channel: maximum, mean, deviation, centre of mass. Move the values of a response to
 # other pixels, and the first three stay. What is lost? Write `richer_code(maps)`: a code of at most four numbers per
-# channel that tells textures apart. A code may look at its own response only, not at those of other pictures.
+# channel that tells *textures* apart, arrangements of the values. `maps` holds the responses of `B` pictures. A code
+# may look at its own response only, not at those of other pictures.
 #
 # The check makes fresh responses of four kinds. Their values come from one distribution; only the arrangement
-# differs. Your code must be right at least 20 points more often than the paper's, by the nearest class mean.
+# differs. Other fresh responses are given to the kind whose mean code is nearest. With your code this must be right
+# for at least 20 of 100 more than with the paper's.
 #
 # Then it is research. Code the stages of this chapter with it. Do classes shrink with depth as before? And in the
 # untrained twin?

@@ -644,7 +644,7 @@ from innercodes import exercises
 # **1. Five questions at once** (warm-up, 10 minutes).
 # Five questions were asked of the same pictures. Their p-values are 0.004, 0.024, 0.011, 0.02 and 0.6. This book corrects
 # them by Holm's step-down method. What are the adjusted p-values, in the order of the questions? An adjusted p-value is
-# the smallest level at which a question still has a yes.
+# the smallest level at which a question still has a yes. Do not round.
 #
 # ```{dropdown} Hint 1
 # The smallest p-value has to stand against five questions. If it does, how many are left for the next one?
@@ -674,7 +674,7 @@ exercises.check_holm_by_hand(mine)
 # **2. Same thing twice?** (easy, 15 minutes).
 # Two numbers rise with depth in every network, so they go together. Do they still, with depth taken out? Write
 # `partial(first, second, depth)`: rank all three, take from each number what a straight line on the ranks of depth gives, and
-# correlate what is left. There is an entry per stage. Stages of equal depth share a rank.
+# correlate what is left as it is. There is an entry per stage. Stages of equal depth share a rank, the mean of theirs.
 #
 # ```{dropdown} Hint 1
 # `scipy.stats.rankdata` ranks; equal values get the mean of their ranks.
@@ -687,7 +687,7 @@ exercises.check_holm_by_hand(mine)
 
 # %% exercise="partial" tags=["exercise-stub"]
 def partial(first, second, depth):
-    """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+    """Correlation of the ranks of two numbers given depth: float (n,) each to a number."""
     ...
 
 
@@ -702,7 +702,7 @@ exercises.check_partial(partial)
 #
 # ```python
 # def partial(first, second, depth):
-#     """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+#     """Correlation of the ranks of two numbers given depth: float (n,) each to a number."""
 #     from scipy.stats import rankdata
 #
 #     a, b, d = (torch.as_tensor(rankdata(values)) for values in (first, second, depth))
@@ -715,9 +715,10 @@ exercises.check_partial(partial)
 # %% [markdown] exercise="exchanged_p" tags=["exercise"]
 # **3. Exchange the stages** (medium, 25 minutes).
 # Networks may differ in two numbers for any reason, and then all their stages agree. So the chance level exchanges stages
-# *within* each network. Write `exchanged_p(first, second, network, shuffles)`: of so many random exchanges, and the
-# arrangement that was seen, the share whose mean of `first * second` is at least as large as the one seen. `network` says
-# whose each stage is; stages come in any order. No stage leaves its network.
+# *within* each network. Write `exchanged_p(first, second, network, shuffles)`. Make `shuffles` random exchanges, and add
+# the arrangement that was seen as one more. The result is the share of all these whose mean of `first * second` is at
+# least as large as the one seen. Each stage has an entry in all three; `network` says whose it is. Stages come in any
+# order, and none leaves its network.
 #
 # ```{dropdown} Hint 1
 # Shuffle one of the two numbers, network by network. The other one stays.

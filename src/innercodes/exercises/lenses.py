@@ -53,8 +53,8 @@ def _holm_by_hand(answer: object, generator: torch.Generator) -> str:
         ((raw * count).clamp(max=1), "every p-value is counted as often as there are questions. Holm steps down: fewer are left."),
         (raw * count, "every p-value is counted as often as there are questions. Holm steps down: fewer are left."),
         (placed(ascending * falling), "the order is turned round: a larger p-value can not get a smaller adjusted one."),
-        (placed(ratios.flip(0).cummin(0).values.flip(0)), "this controls the share of false finds (Benjamini and Hochberg), not any."),
-        (placed(ratios), "this controls the share of false finds (Benjamini and Hochberg), not any."),
+        (placed(ratios.flip(0).cummin(0).values.flip(0)), "this controls the share of false finds (Benjamini, Hochberg). Holm wants none."),
+        (placed(ratios), "this controls the share of false finds (Benjamini, Hochberg). Holm wants none."),
         (wanted.sort().values, "these are sorted. Give them in the order of the questions."),
         (placed(ascending * rising), "the *smallest* p-value meets the most questions, the largest one stands alone."),
         ((wanted <= 0.05).double(), "say the adjusted p-values, not the decisions."),
@@ -63,7 +63,7 @@ def _holm_by_hand(answer: object, generator: torch.Generator) -> str:
     def need(holds: bool, message: str) -> None:
         require(holds, message, mine, typical, 1e-3)
 
-    need(bool(((mine >= 0) & (mine <= 1)).all()), "a p-value is from nothing to one. Larger ones are cut.")
+    need(bool(((mine >= 0) & (mine <= 1)).all()), "a p-value is from nothing to one. Larger ones are cut to one.")
     need(bool((mine >= raw - 1e-9).all()), "an adjusted p-value is never below the one it was made from.")
     need(bool((mine[order].diff() >= -1e-9).all()), "a larger p-value can not get a smaller adjusted one.")
     # On fresh levels: the questions that stay are those for which every group with them in it is refused.
@@ -115,12 +115,18 @@ def _partial(answer: object, generator: torch.Generator) -> str:
         ab, ad, bd = _cosine(a, b), _cosine(a, d), _cosine(b, d)
         wanted = (ab - ad * bd) / ((1 - ad**2) * (1 - bd**2)) ** 0.5
         out = [_line_out(values, d) for values in (a, b)]
+        slanted = [values - (values @ d) / (d @ d) * d for values in (a, b)]
+        through = float(slanted[0] @ slanted[1] / (slanted[0].norm() * slanted[1].norm()))
         late = [_ranked(_line_out(values, depth)) for values in (first, second)]
         typical = [
             (ab, "depth is not taken out: this is the correlation of the ranks as they are."),
             (_cosine(first, second), "depth is not taken out, and values stand in the place of ranks."),
             (_cosine(_line_out(first, depth), _line_out(second, depth)), "this takes values as they are. Ranks first, of all three."),
             (_cosine(*late), "rank *before* depth is taken out, not after it."),
+            (_cosine(*(_ranked(values) for values in out)), "what is left is ranked once more. Correlate it as it is."),
+            (_cosine(*slanted), "your line goes through 0. Take the means away first, or fit an intercept too."),
+            (through, "your line goes through 0. Take the means away first, or fit an intercept too."),
+            (ab - ad * bd, "depth has taken some of the spread too: divide by what is left of it in both numbers."),
             (_cosine(out[0], b), "depth is taken out of one number only. The other one still follows it."),
             (_cosine(a, out[1]), "depth is taken out of one number only. The other one still follows it."),
             (_cosine(_line_out(a, depth), _line_out(b, depth)), "depth must be ranked too: its steps are not equal."),
@@ -133,6 +139,7 @@ def _partial(answer: object, generator: torch.Generator) -> str:
         def need(found: Tensor, value: float, message: str, mine=mine, typical=typical) -> None:
             require(abs(float(found) - value) < 1e-4, message, mine, typical, 1e-6)
 
+        need(mine, min(1.0, max(-1.0, float(mine))), "a correlation lies between −1 and 1; yours does not.")
         same, order = float(mine), torch.randperm(count, generator=generator)
         need(
             left(first.log() * 3 + 1, second, depth),
@@ -143,7 +150,7 @@ def _partial(answer: object, generator: torch.Generator) -> str:
         need(
             left(first[order], second[order], depth[order]),
             same,
-            "the same stages in another order, and yours changes.",
+            "the same stages in another order, and yours changes. What do stages of equal depth share?",
         )
         need(
             left(first, -second, depth),
@@ -162,7 +169,7 @@ def _partial(answer: object, generator: torch.Generator) -> str:
 
 # Stages exchanged
 
-SHUFFLES = 1000
+SHUFFLES, FEW = 1000, 9
 
 
 def _arrangements(first: Tensor, second: Tensor, network: Tensor) -> Tensor:
@@ -195,11 +202,36 @@ def networks_of(generator: torch.Generator, wanted: float) -> tuple[Tensor, Tens
     return first[mixed], second[places][mixed], network[mixed]
 
 
+def tied_networks(generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """As `networks_of`, of whole numbers: 51 of 216 exchanges are as large as the one seen, and 13 are larger.
+
+    One number is larger where the other one is smaller, so that every mean is below 0.
+    """
+    network = torch.arange(3).repeat_interleave(4)
+    level = 3 * (1 + torch.arange(3))[network].double()
+    # Two of four stages stand out. Both do so in both numbers in one network, and one of them in the other two.
+    first = torch.tensor([0.0, 0, 1, 1]).repeat(3).double()
+    second = torch.tensor([0.0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0]).double()
+    mixed = torch.randperm(12, generator=generator)
+    return (level + first)[mixed], (second - level)[mixed], network[mixed]
+
+
 def _exchanged_p(answer: object, generator: torch.Generator) -> str:
     own = function(answer)
-    for aim in (between(generator, 0.2, 0.4), 0.0005):
-        first, second, network = networks_of(generator, aim)
-        example = "for three networks of four stages"
+    example = "for three networks of four stages"
+    counts = networks_of(generator, 0.3)
+    tenths = (FEW + 1) * call(own, *counts, FEW, shape=(), example=example)
+    require(
+        0 <= float(tenths) <= FEW + 1, f"{example}: a p-value is a share, and {float(tenths) / (FEW + 1):.3g} is none."
+    )
+    seen = "The arrangement that was seen is one of those that could be: count it in"
+    require(float(tenths) > 0, f"a p-value of 0. {seen}.")
+    require(
+        abs(float(tenths - tenths.round())) < 1e-3,
+        f"{FEW} shuffles, and {float(tenths) / (FEW + 1):.3g} is no number of tenths. {seen}, above and below the line.",
+    )
+    for aim in (between(generator, 0.2, 0.4), 0.0005, None):
+        first, second, network = tied_networks(generator) if aim is None else networks_of(generator, aim)
         mine = call(own, first, second, network, SHUFFLES, shape=(), example=example)
         statistic = (first * second).mean()
         every = _arrangements(first, second, network)
@@ -207,6 +239,7 @@ def _exchanged_p(answer: object, generator: torch.Generator) -> str:
         free = torch.rand(4000, 12, generator=generator).argsort(1)
         anywhere = float(((first * second[free]).mean(1) >= statistic).double().mean())
         below = float((every <= statistic + 1e-9).double().mean())
+        larger = float((every > statistic + 1e-9).double().mean())
         # Six standard errors of a share, and the own arrangement that is counted in.
         error = 6 * (p * (1 - p) / SHUFFLES) ** 0.5 + 2 / SHUFFLES
         found = float(mine)
@@ -215,7 +248,7 @@ def _exchanged_p(answer: object, generator: torch.Generator) -> str:
             return abs(found - value) <= 6 * (value * (1 - value) / SHUFFLES) ** 0.5 + 2 / SHUFFLES
 
         require(0 <= found <= 1, f"{example}: a p-value is a share, and {found:.3g} is none.")
-        require(found > 0, "a p-value of 0: the arrangement that was seen is one of those that could be. Count it in.")
+        require(found > 0, f"a p-value of 0. {seen}.")
         if abs(found - p) <= error:
             continue
         require(found < 1 - 1e-9, "no shuffle changed anything. Exchange one of the two numbers, and leave the other.")
@@ -225,6 +258,8 @@ def _exchanged_p(answer: object, generator: torch.Generator) -> str:
             require(
                 False, "this counts arrangements whose mean is *smaller*. Which ones are as extreme as the one seen?"
             )
+        if aim is None and near(larger):
+            require(False, "arrangements whose mean is just as large count too: *at least* as large.")
         side = "large" if found > p else "small"
         require(
             False, f"{example}, counted over all {len(every):,} exchanges within networks, {found:.3g} is too {side}."
@@ -510,7 +545,7 @@ EXERCISES = (
         task="""
             Five questions were asked of the same pictures. Their p-values are 0.004, 0.024, 0.011, 0.02 and 0.6. This book corrects
             them by Holm's step-down method. What are the adjusted p-values, in the order of the questions? An adjusted p-value is
-            the smallest level at which a question still has a yes.
+            the smallest level at which a question still has a yes. Do not round.
             """,
         name="mine",
         stub="mine = [..., ..., ..., ..., ...]  # one for each question",
@@ -544,12 +579,12 @@ EXERCISES = (
         task="""
             Two numbers rise with depth in every network, so they go together. Do they still, with depth taken out? Write
             `partial(first, second, depth)`: rank all three, take from each number what a straight line on the ranks of depth gives, and
-            correlate what is left. There is an entry per stage. Stages of equal depth share a rank.
+            correlate what is left as it is. There is an entry per stage. Stages of equal depth share a rank, the mean of theirs.
             """,
         name="partial",
         stub='''
             def partial(first, second, depth):
-                """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+                """Correlation of the ranks of two numbers given depth: float (n,) each to a number."""
                 ...
             ''',
         hints=(
@@ -558,7 +593,7 @@ EXERCISES = (
         ),
         solution='''
             def partial(first, second, depth):
-                """Spearman correlation of two numbers given depth: float (n,) each to a number."""
+                """Correlation of the ranks of two numbers given depth: float (n,) each to a number."""
                 from scipy.stats import rankdata
 
                 a, b, d = (torch.as_tensor(rankdata(values)) for values in (first, second, depth))
@@ -603,6 +638,31 @@ EXERCISES = (
                     return spearmanr(a, b).statistic
                 """,
                 "rank *before* depth is taken out",
+            ),
+            Mistake(
+                "ranked twice",
+                """
+                def partial(first, second, depth):
+                    from scipy.stats import rankdata, spearmanr
+
+                    a, b, d = (torch.as_tensor(rankdata(values)) for values in (first, second, depth))
+                    a, b, d = (ranks - ranks.mean() for ranks in (a, b, d))
+                    a, b = (ranks - (ranks @ d) / (d @ d) * d for ranks in (a, b))
+                    return spearmanr(a, b).statistic
+                """,
+                "what is left is ranked once more",
+            ),
+            Mistake(
+                "no intercept",
+                """
+                def partial(first, second, depth):
+                    from scipy.stats import rankdata
+
+                    a, b, d = (torch.as_tensor(rankdata(values)) for values in (first, second, depth))
+                    a, b = (ranks - (ranks @ d) / (d @ d) * d for ranks in (a, b))
+                    return torch.corrcoef(torch.stack([a, b]))[0, 1]
+                """,
+                "your line goes through 0",
             ),
             Mistake(
                 "out of one alone",
@@ -650,9 +710,10 @@ EXERCISES = (
         minutes=25,
         task="""
             Networks may differ in two numbers for any reason, and then all their stages agree. So the chance level exchanges stages
-            *within* each network. Write `exchanged_p(first, second, network, shuffles)`: of so many random exchanges, and the
-            arrangement that was seen, the share whose mean of `first * second` is at least as large as the one seen. `network` says
-            whose each stage is; stages come in any order. No stage leaves its network.
+            *within* each network. Write `exchanged_p(first, second, network, shuffles)`. Make `shuffles` random exchanges, and add
+            the arrangement that was seen as one more. The result is the share of all these whose mean of `first * second` is at
+            least as large as the one seen. Each stage has an entry in all three; `network` says whose it is. Stages come in any
+            order, and none leaves its network.
             """,
         name="exchanged_p",
         stub='''
@@ -739,6 +800,29 @@ EXERCISES = (
                     return 0.0
                 """,
                 "a p-value of 0",
+            ),
+            Mistake(
+                "the one seen left out",
+                """
+                def exchanged_p(first, second, network, shuffles):
+                    order = (torch.rand(shuffles, len(network)) + network).argsort(1)
+                    moved = torch.empty(shuffles, len(network), dtype=second.dtype)
+                    moved[:, network.argsort(stable=True)] = second[order]
+                    return ((first * moved).mean(1) >= (first * second).mean() - 1e-12).double().mean()
+                """,
+                "one of those that could be: count it in",
+            ),
+            Mistake(
+                "only larger ones",
+                """
+                def exchanged_p(first, second, network, shuffles):
+                    order = (torch.rand(shuffles, len(network)) + network).argsort(1)
+                    moved = torch.empty(shuffles, len(network), dtype=second.dtype)
+                    moved[:, network.argsort(stable=True)] = second[order]
+                    as_large = (first * moved).mean(1) > (first * second).mean() + 1e-9
+                    return (1 + as_large.sum()) / (1 + shuffles)
+                """,
+                "*at least* as large",
             ),
         ),
         test=_exchanged_p,

@@ -1,6 +1,7 @@
 """The exercises of chapter 03: ways on a torus, effective dimensions, a step of a map, compact classes, and richer codes."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -46,7 +47,7 @@ def _by_hand(answer: object, generator: torch.Generator) -> str:
         raise NotYet("your way arrives, but not by the short side: the distance is not wrapped around the torus.")
     require(
         bool(((farthest >= 0) & (farthest < SIDE)).all()),
-        "your farthest place is not on the map: rows and columns end.",
+        f"your farthest place is not on the map: rows and columns have the numbers 0 to {SIDE - 1}.",
     )
     if torch.equal(farthest, start):
         raise NotYet("your farthest place is the start itself.")
@@ -57,6 +58,9 @@ def _by_hand(answer: object, generator: torch.Generator) -> str:
         corners = [(0.0, 0.0), (0.0, SIDE - 1.0), (SIDE - 1.0, 0.0), (SIDE - 1.0, SIDE - 1.0)]
         if tuple(farthest.tolist()) in corners:
             raise NotYet("a torus has no corners: beyond the last row and column the first ones come again.")
+        swapped = telescope.torus_distance(start, farthest.flip(0), SIDE)
+        if not bool((telescope.torus_distance(start, every, SIDE) > swapped + 1e-9).any()):
+            raise NotYet("rows and columns are exchanged in your farthest place: the row comes first.")
         raise NotYet("there are places farther from the start than yours. How far can one go in *each* direction?")
     return "you go the short way round, and no place is farther away."
 
@@ -82,15 +86,19 @@ def _torus_distance(answer: object, generator: torch.Generator) -> str:
 
         mine, gap = distance(a, b), (a - b).abs()
         wrapped = torch.minimum(gap, sides - gap)
-        rows, columns = (torch.minimum(gap.remainder(side), side - gap.remainder(side)) for side in grid)
         typical = [
             (gap.norm(dim=-1), _NOT_WRAPPED),
             (wrapped.sum(-1), "you add the steps in the two directions. The distance is along the diagonal."),
             (wrapped.square().sum(-1), "this is the distance squared: the root is missing."),
             (wrapped.amax(-1), "you take the longer of the two directions. The distance is along the diagonal."),
-            (rows.norm(dim=-1), "both directions are wrapped with the number of rows. A map need not be square."),
-            (columns.norm(dim=-1), "both directions are wrapped with the number of columns. A map need not be square."),
-        ]
+            (torch.minimum(gap, sides.flip(0) - gap).norm(dim=-1), "rows and columns of `grid` are exchanged."),
+            (torch.minimum(gap, sides - 1 - gap).norm(dim=-1), "one step is missing on the way round, that over the border."),
+            (
+                torch.minimum(gap.norm(dim=-1), (sides - gap).norm(dim=-1)),
+                "in yours both directions cross the border, or none. Each has its own shorter way.",
+            ),
+            *_one_side_wrong(gap, wrapped, grid),
+        ]  # fmt: skip
         hint = f"{example}: "
         require(bool((mine >= 0).all()), hint + "a distance below 0.", mine, typical)
         require(
@@ -130,11 +138,29 @@ def _torus_distance(answer: object, generator: torch.Generator) -> str:
     return "symmetric, no detour is shorter, no place beyond half the sides: a distance on the torus."
 
 
+def _one_side_wrong(gap: Tensor, wrapped: Tensor, grid: tuple[int, int]) -> list[tuple[Tensor, str]]:
+    """Distances with one direction not wrapped, or wrapped with the side of the other, as `require` takes them."""
+    guesses = []
+    for axis, name in enumerate(("rows", "columns")):
+        own, other = gap[:, axis], grid[1 - axis]
+        rest = own.remainder(other)
+        # On a map that is wide or tall enough some of these are the same, so they share a message.
+        for wrong in (own, torch.minimum(own, other - own), torch.minimum(rest, other - rest)):
+            reason = f"{name} are not wrapped with the number of {name}. A map need not be square."
+            guesses.append((torch.hypot(wrong, wrapped[:, 1 - axis]), reason))
+    return guesses
+
+
 def _place(place: Tensor) -> str:
     return f"({place[0]:g}, {place[1]:g})"
 
 
 # Effective dimensions
+
+
+def _ratio(matrix: Tensor) -> Tensor:
+    """The participation ratio of a symmetric matrix's eigenvalues."""
+    return matrix.trace() ** 2 / matrix.square().sum()
 
 
 def _participation_ratio(answer: object, generator: torch.Generator) -> str:
@@ -149,28 +175,32 @@ def _participation_ratio(answer: object, generator: torch.Generator) -> str:
     codes = made_codes(generator, rows, variances)
     centred = codes - codes.mean(0)
     mine = ratio(codes, f"for codes of {size} dimensions")
-    roots, second = variances.sqrt(), torch.linalg.eigvalsh(codes.T @ codes)
+    roots, cov = variances.sqrt(), torch.cov(codes.T)
     share = variances / variances.sum()
     squares = variances.square()
     typical = [
         (roots.sum() ** 2 / variances.sum(), "these are singular values, not squared: a variance is the square of one."),
         (squares.sum() ** 2 / squares.square().sum(), "variances are squared once too often: eigenvalues are variances already."),
-        (second.sum() ** 2 / second.square().sum(), "the mean is not taken away: variances are about the mean."),
+        (_ratio(codes.T @ codes), "the mean of each column is not taken away: variances are about it."),
         (squares.sum() / variances.sum() ** 2, "this is upside down: many equal variances must give a large number."),
         (share.mul(-share.log()).sum().exp(), "this is another effective number, by the entropy. Square the variances here."),
         (centred.var(0).sum() ** 2 / centred.var(0).square().sum(), "these are the variances of the columns, not along principal axes."),
         (variances.sum() / variances.max(), "you divide by the largest variance. Divide by the sum of their squares."),
+        (_ratio(torch.cov(codes)), "the mean of each row is taken away. Variances are over pictures; `torch.cov` wants them as columns."),
+        (_ratio(torch.corrcoef(codes.T)), "every column has been divided by its deviation. That makes all variances alike."),
+        (cov.trace() ** 2 / (cov @ cov).sum(), "a sum of eigenvalues is the trace of a matrix, not the sum of its entries."),
+        (_ratio((codes - codes.mean()).T @ (codes - codes.mean())), "the mean of each column is not taken away: variances are about it."),
         (size, "you count the dimensions. How many of them carry the variance?"),
     ]  # fmt: skip
     for other, what in (
-        (codes @ rotation(generator, size), "the codes are turned"),
+        (codes @ rotation(generator, size), "the codes are rotated"),
         (codes * between(generator, 2, 9), "all codes are scaled by one number"),
         (codes + 5 * normal(generator, size), "the same vector is added to all codes"),
     ):
         found = ratio(other, f"where {what}")
-        require(
-            close(found, mine, 1e-3), f"when {what}, the number of dimensions must stay; yours changes.", mine, typical
-        )
+        # Against its own size: a number near 0 must not pass for one that stays.
+        stays = abs(float(found - mine)) <= 1e-3 * abs(float(mine))
+        require(stays, f"when {what}, the number of dimensions must stay; yours changes.", mine, typical)
     require(
         1 - 1e-6 <= float(mine) <= size + 1e-6,
         f"codes of {size} dimensions: yours gives {float(mine):.3g}.",
@@ -191,10 +221,8 @@ def _participation_ratio(answer: object, generator: torch.Generator) -> str:
     require(abs(float(noise) / k - 1) < 0.03, f"white noise of {k} dimensions must come near {k}.", mine, typical)
     # What the task's formula says of variances that are known.
     wanted = variances.sum() ** 2 / squares.sum()
-    require(
-        close(mine, wanted, 1e-3), "turning, scaling and noise are right; unequal variances are not.", mine, typical
-    )
-    return "turned, scaled or moved, the number stays, and white noise fills all its dimensions."
+    require(close(mine, wanted, 1e-3), "rotation, scale and noise are right; unequal variances are not.", mine, typical)
+    return "rotated, scaled or moved, the number stays, and white noise fills all its dimensions."
 
 
 # A step of a map
@@ -204,11 +232,13 @@ _EQUALLY_FAR = "two units equally far from the winner on the grid must move by t
 
 def _som_step(answer: object, generator: torch.Generator) -> str:
     own = function(answer)
-    for _ in range(4):
+    for attempt in range(4):
         grid = (whole(generator, 4, 5), whole(generator, 6, 7))
         units, size = grid[0] * grid[1], 4
         rate, sigma = between(generator, 0.2, 0.6), between(generator, 0.8, 1.6)
-        weights, x, winner = _map_with_two_winners(generator, units, size)
+        # In the corner a border that is not crossed shows best. Elsewhere it shows from where distances are measured.
+        winner = whole(generator, 1, units - 1) if attempt else 0
+        weights, x = _map_with_rivals(generator, units, size, winner)
         example = f"on a {grid[0]} × {grid[1]} map"
         new = call(own, weights, x, grid, rate, sigma, shape=(units, size), example=example)
         gap, step = x - weights, new - weights
@@ -221,19 +251,20 @@ def _som_step(answer: object, generator: torch.Generator) -> str:
     return "the right unit wins, and its neighbours follow, also across the border."
 
 
-def _map_with_two_winners(generator: torch.Generator, units: int, size: int) -> tuple[Tensor, Tensor, int]:
-    """Weights, an input and its winner by angle, which is not the unit nearest by length, and sits at the corner 0."""
+def _map_with_rivals(generator: torch.Generator, units: int, size: int, winner: int) -> tuple[Tensor, Tensor]:
+    """Weights and an input: the winner by angle, the nearest unit and that of the largest product are three units."""
     while True:
         lengths = (0.8 * normal(generator, units, 1)).exp()
         # Not far apart either, so that a neighbourhood among weights shows.
         weights, x = 0.5 * normal(generator, units, size) * lengths, 0.5 * normal(generator, size)
         cosines = 1 - telescope.cosine_distances(x[None], weights)[0]
         best, next_best = cosines.topk(2).values
-        winner = int(cosines.argmax())
-        if best - next_best > 0.02 and winner != int((x - weights).norm(dim=-1).argmin()):
+        found = int(cosines.argmax())
+        rivals = int((x - weights).norm(dim=-1).argmin()), int((weights @ x).argmax())
+        if best - next_best > 0.02 and len({found, *rivals}) == 3:
             order = torch.arange(units)
-            order[[0, winner]] = order[[winner, 0]]
-            return weights[order], x, 0
+            order[[winner, found]] = order[[found, winner]]
+            return weights[order], x
 
 
 def _explain_step(
@@ -243,22 +274,34 @@ def _explain_step(
     """Raise `NotYet` with what is seen to be wrong in a step."""
     if close(step, torch.zeros_like(step), 1e-9):
         raise NotYet("no unit moves in yours. Give the new weights back.")
-    nearest = int(gap.norm(dim=-1).argmin())
     share = (step * gap).sum(-1) / gap.square().sum(-1)
     if not close(step, share[:, None] * gap, 1e-3):
         added = (step * x).sum(-1) / x.square().sum()
         if close(step, added[:, None] * x, 1e-3):
             raise NotYet("you add a part of x to the weights. Units move towards x: add a part of x − W.")
+        new = weights + step
+        if close(new, ((new * gap).sum(-1) / gap.square().sum(-1))[:, None] * gap, 1e-3):
+            raise NotYet("these are the steps alone. Give the new weights back.")
         raise NotYet("units do not move straight towards x in yours. Each step is a share of x − W.")
     if bool((share < -1e-6).any()):
         raise NotYet("units move away from x in yours: x − W, not W − x.")
     if close(share, share[winner].expand(len(share))):
         raise NotYet("all units move by the same share. What does the neighbourhood do?")
-    if share.argmax() == nearest and nearest != winner and share[nearest] > share[winner] + 1e-9:
-        raise NotYet(
-            "another unit wins in yours: the one nearest in length. The winner has the smallest *cosine* distance."
-        )
     if int(share.argmax()) != winner and share.amax() > share[winner] + 1e-9:
+        cosines = torch.cosine_similarity(weights, x[None], dim=-1)
+        rivals = [
+            (gap.norm(dim=-1).argmin(), "the one with the smallest norm of x − W. The winner has the smallest *cosine* distance."),
+            ((weights @ x).argmax(), "the one with the largest product. A cosine is that divided by both lengths."),
+            (cosines.argmin(), "the one least like x. A small cosine *distance* is a large cosine."),
+            (torch.tensor(0), "unit 0. Is d measured from the winner?"),
+        ]  # fmt: skip
+        for rival, reason in rivals:
+            if share.argmax() == rival:
+                raise NotYet(f"another unit wins in yours: {reason}")
+        if share[winner] <= share.min() + 1e-9:
+            raise NotYet(
+                "the winner moves least in yours, and units far from it most. Look at the sign of the exponent."
+            )
         raise NotYet(
             "the unit with the smallest cosine distance must move by the largest share; in yours another one does."
         )
@@ -266,14 +309,29 @@ def _explain_step(
         raise NotYet("only the winner moves in yours. Its neighbours on the grid must follow.")
     if not math.isclose(float(share[winner]), rate, rel_tol=1e-3):
         raise NotYet("the winner itself must move by the share `rate`; in yours it does not.")
-    places = telescope.positions(torch.arange(len(far)), grid).double()
-    flat = (places - places[winner]).norm(dim=-1)
+    (m, n), units, sides = grid, torch.arange(len(far)), torch.tensor(grid)
+
+    def squares(rows: Tensor, columns: Tensor, around: Tensor) -> Tensor:
+        places = torch.stack([rows, columns], -1)
+        steps = (places - places[winner]).abs()
+        return torch.minimum(steps, around - steps).square().sum(-1).double()
+
+    # A way round that is too long is never the shorter one.
     typical = [
-        (flat.square() / (2 * sigma**2), _NOT_WRAPPED),
+        (squares(units // n, units % n, torch.tensor(99)) / (2 * sigma**2), _NOT_WRAPPED),
+        *(
+            (squares(rows, columns, sides) / (2 * sigma**2), "units have the wrong places. Where are the units 0 to n − 1?")
+            for rows, columns in ((units // m, units % m), (units % m, units // m), (units % n, units // n))
+        ),
+        *(
+            (squares(units // n, units % n, around) / (2 * sigma**2), "rows and columns have sides of their own. A map need not be square.")
+            for around in (torch.tensor(m), torch.tensor(n), sides.flip(0))
+        ),
         (far.square() / sigma**2, "the 2 in the exponent is missing: the neighbourhood is too narrow."),
         (far / (2 * sigma**2), "the grid distance is not squared in the exponent."),
         (far.square() / (2 * sigma), "sigma is not squared in the exponent."),
-    ]
+        (far.square() / 2 * sigma**2, "sigma multiplies in your exponent: in Python, `a / 2 * b` is `(a / 2) * b`."),
+    ]  # fmt: skip
     for guess, reason in typical:
         if close(share / rate, torch.exp(-guess), 1e-3):
             raise NotYet(reason)
@@ -285,25 +343,31 @@ def _explain_step(
 
 # How compact is a class, and against what?
 
-MAP = (20, 20)
+MAP, OBLONG = (20, 20), (14, 26)
+CALLS, WOBBLE = 24, 0.15
+"""Calls on one input, and their largest relative deviation: that of 20 shuffles is 0.07, of a single one far above."""
 
 
 def _relative_spread(answer: object, generator: torch.Generator) -> str:
     own = function(answer)
-    sides = torch.tensor(MAP)
 
-    def spread(places: Tensor, labels: Tensor, example: str) -> float:
-        return float(call(own, places.remainder(sides), labels, MAP, shape=(), example=example))
+    def spread(places: Tensor, labels: Tensor, example: str, grid: tuple[int, int] = MAP) -> float:
+        return float(call(own, places.remainder(torch.tensor(grid)), labels, grid, shape=(), example=example))
 
     labels = torch.arange(8).repeat_interleave(15)
     # Spread over the map, so that shuffled classes are wide, and far enough from the border that nothing is cut yet.
     lines = torch.tensor([4, 10, 15])
     middles = torch.cartesian_prod(lines, lines)[torch.randperm(9, generator=generator)[:8]]
     offsets = torch.randint(-1, 2, (len(labels), 2), generator=generator)
-    single = spread(middles[labels], labels, "for classes that sit on one unit each")
-    require(abs(single) < 1e-6, "classes that sit on one unit each have no spread; yours have some.")
     tight = middles[labels] + offsets
     plain = spread(tight, labels, "for tight classes")
+    require(plain >= 0, "your spread is below 0. Divide by the shuffled spread, do not subtract it.")
+    # Tight classes without any baseline come near 1, but not so near.
+    require(abs(plain - 1) > 1e-6, "shuffling changes nothing in yours. Shuffle the labels alone, the places stay.")
+    require(plain < 3, f"tight classes must be far below 1; yours gives {plain:.2g}. What is divided by what?")
+    single = spread(middles[labels], labels, "for classes that sit on one unit each")
+    require(single < 1e-6, "classes that sit on one unit each have no spread; yours have some.")
+    _enough_shuffles(spread)
     wide = spread(tight + offsets, labels, "for classes twice as wide") / max(plain, 1e-9)
     require(
         1.5 < wide < 2.7,
@@ -316,7 +380,7 @@ def _relative_spread(answer: object, generator: torch.Generator) -> str:
         0.75 < chance < 1.25,
         f"eight classes thrown at random must come near 1; yours gives {chance:.3g}. What is the spread divided by?",
     )
-    few = torch.arange(35).repeat_interleave(3)
+    few = torch.arange(30).repeat_interleave(3)
     small = spread(torch.randint(0, MAP[0], (len(few), 2), generator=generator), few, "for classes of three inputs")
     require(
         0.75 < small < 1.25,
@@ -330,6 +394,12 @@ def _relative_spread(answer: object, generator: torch.Generator) -> str:
         f"all inputs in a quarter of the map, labels without meaning: near 1 is right, yours gives {busy:.3g}. Compare with the "
         "same places and shuffled labels.",
     )
+    whole_map = spread(tight, torch.zeros_like(labels), "for a single class")
+    require(
+        abs(whole_map - 1) < 1e-4,
+        f"a single class stays the same when its labels are shuffled: yours gives {whole_map:.3g}. Rows and columns of a place "
+        "belong together.",
+    )
     # Whichever way the map is cut, right through a class too.
     for move in (-middles[0], -middles[1], torch.randint(0, MAP[0], (2,), generator=generator)):
         moved = spread(tight + move, labels, "for tight classes") / plain
@@ -340,7 +410,84 @@ def _relative_spread(answer: object, generator: torch.Generator) -> str:
     names = torch.randperm(8, generator=generator)
     renamed = spread(tight, names[labels], "for renamed classes")
     require(1 / 1.25 < renamed / plain < 1.25, "the classes get other numbers, and the spread changes.")
+    _centres(spread, middles, generator)
+    _oblong(spread, generator)
     return "cut classes are unfolded, and labels without meaning come near 1, with few inputs and on a busy corner too."
+
+
+def _centres(spread: Callable[..., float], middles: Tensor, generator: torch.Generator) -> None:
+    """Classes of a few places each, so that every other centre or distance gives another spread."""
+    flips = 2 * torch.randint(0, 2, (8, 1, 2), generator=generator) - 1
+
+    def share(*groups: tuple[int, int, int]) -> float:
+        """The answer's spread over the right one, for classes of (how many, row, column) about their middles."""
+        offsets = torch.cat([torch.tensor([group]).expand(count, 2) for count, *group in groups])
+        labels = torch.arange(8).repeat_interleave(len(offsets))
+        places = (middles[:, None] + flips * offsets).flatten(0, 1).remainder(MAP[0])
+        shuffled = [_spread(places, labels[torch.randperm(len(labels), generator=generator)]) for _ in range(20)]
+        wanted = _spread(places, labels) / (sum(shuffled) / 20)
+        return spread(places, labels, "for classes of a few places") / wanted
+
+    half = share((9, 0, 0), (9, 0, 5))
+    require(
+        0.85 < half < 1.1, _off(half, "of two places each") + "Is a distance the straight line, not a sum of steps?"
+    )
+    aside = share((16, 0, 0), (2, 0, 5))
+    require(
+        aside > 0.9,
+        _off(aside, "of two places each, one more frequent")
+        + "The centre is the average, not the most frequent place, and each input's distance counts.",
+    )
+    require(aside < 1.1, _off(aside, "of two places each, one more frequent") + "Average distances, not their squares.")
+    # The others are less than half round from the most frequent place, but not from each other. The most frequent row is theirs.
+    far = [(4, 8, 1), (4, 8, -1), (6, 0, 0), (4, -8, 2)]
+    for turned in (False, True):
+        wide = share(*((count, column, row) if turned else (count, row, column) for count, row, column in far))
+        require(
+            0.9 < wide < 1.1,
+            _off(wide, "as wide as the map")
+            + "Copies are those nearest to the *most frequent* place, which is a pair of row and column.",
+        )
+
+
+def _off(share: float, kind: str) -> str:
+    return f"classes {kind}: your spread is too {'small' if share < 1 else 'large'}. "
+
+
+def _spread(places: Tensor, labels: Tensor) -> float:
+    """Mean distance of inputs to the centre of their class, by the book."""
+    units = places[:, :1] * MAP[1] + places[:, 1:]
+    found = telescope.class_centers(units, labels, MAP, int(labels.max()) + 1)
+    return float(telescope.center_offsets(units, labels, found, MAP).mean())
+
+
+def _oblong(spread: Callable[..., float], generator: torch.Generator) -> None:
+    """The spread on a map with unequal sides, moved round; that of a square map is right already."""
+    for grid in (OBLONG, OBLONG[::-1]):
+        labels = torch.arange(6).repeat_interleave(15)
+        sides = torch.tensor(grid)
+        shares = torch.cartesian_prod(torch.tensor([0.25, 0.5]), torch.tensor([0.25, 0.5, 0.75]))
+        middles = (shares * sides).long()
+        places = middles[labels] + torch.randint(-1, 2, (len(labels), 2), generator=generator)
+        example = f"on a {grid[0]} × {grid[1]} map"
+        plain = spread(places, labels, example, grid)
+        moved = spread(places - middles[0], labels, example, grid)
+        require(
+            plain / 1.25 < moved < 1.25 * plain,
+            f"{example} that moved round, the spread changes. Rows and columns have sides of their own.",
+        )
+
+
+def _enough_shuffles(spread: Callable[..., float]) -> None:
+    """Whether one input gives nearly the same number in each call: two inputs in each of three corners, of other classes."""
+    labels = torch.arange(6) % 3
+    places = torch.tensor([[0, 0], [1, 0], [7, 0], [8, 0], [0, 7], [1, 7]])
+    found = torch.tensor([spread(places, labels, "for few inputs") for _ in range(CALLS)])
+    differ = (found.max() - found.min()) / found.mean()
+    require(
+        float(found.std() / found.mean()) < WOBBLE,
+        f"the same input gives numbers that differ by {float(differ):.0%}. Average over more shuffles, at least 20.",
+    )
 
 
 # A richer code
@@ -419,8 +566,8 @@ EXERCISES = (
         minutes=5,
         task="""
             A map of 20 × 20 units has no border: beyond row 19 comes row 0 again, and so with columns. Which way is the
-            shortest from (2, 3) to (18, 17)? Give steps down and steps to the right; up and left are negative. And which
-            place is farthest of all from (2, 3)? Rows come first.
+            shortest from row 2, column 3 to row 18, column 17? Give the steps down, then those to the right; up and left are
+            negative. And which place, by its row and column, is farthest of all from (2, 3)?
             """,
         name="mine",
         stub="# The way: down, right. The farthest place: row, column.\nmine = [[..., ...], [..., ...]]",
@@ -441,6 +588,11 @@ EXERCISES = (
             Mistake("the corner is farthest", "mine = [[-4, -6], [19, 19]]", "a torus has no corners"),
             Mistake(
                 "half of the map is farthest", "mine = [[-4, -6], [10, 10]]", "there are places farther from the start"
+            ),
+            Mistake(
+                "the farthest place exchanged",
+                "mine = [[-4, -6], [13, 12]]",
+                "rows and columns are exchanged in your farthest place",
             ),
             Mistake("counted wrongly", "mine = [[-5, -6], [12, 13]]", "your way leads to (17, 17)"),
         ),
@@ -520,7 +672,35 @@ EXERCISES = (
                     steps = (a - b).abs().remainder(grid[0])
                     return torch.minimum(steps, grid[0] - steps).norm(dim=-1)
                 """,
-                "wrapped with the number of rows",
+                "columns are not wrapped with the number of columns",
+            ),
+            Mistake(
+                "only columns wrapped",
+                """
+                def torus_distance(a, b, grid):
+                    steps = (a - b).abs()
+                    steps[:, 1] = torch.minimum(steps[:, 1], grid[1] - steps[:, 1])
+                    return steps.norm(dim=-1)
+                """,
+                "rows are not wrapped with the number of rows",
+            ),
+            Mistake(
+                "rows and columns of the grid exchanged",
+                """
+                def torus_distance(a, b, grid):
+                    steps = (a - b).abs()
+                    return torch.minimum(steps, torch.tensor(grid[::-1]) - steps).norm(dim=-1)
+                """,
+                "rows and columns of `grid` are exchanged",
+            ),
+            Mistake(
+                "both directions at once",
+                """
+                def torus_distance(a, b, grid):
+                    steps = (a - b).abs()
+                    return torch.minimum(steps.norm(dim=-1), (torch.tensor(grid) - steps).norm(dim=-1))
+                """,
+                "Each has its own shorter way",
             ),
         ),
         test=_torus_distance,
@@ -534,7 +714,7 @@ EXERCISES = (
         task=r"""
             Write `participation_ratio(codes)`, the effective number of dimensions
             $\left(\sum \lambda\right)^2 / \sum \lambda^2$, where $\lambda$ are the variances of the codes along their
-            principal axes. `codes` has a row per picture.
+            principal axes. `codes` has a row for each of `N` pictures and a column for each of `D` numbers.
             """,
         name="participation_ratio",
         stub='''
@@ -573,7 +753,7 @@ EXERCISES = (
                     values = torch.linalg.svdvals(codes) ** 2
                     return values.sum() ** 2 / (values**2).sum()
                 """,
-                "the mean is not taken away",
+                "the mean of each column is not taken away",
             ),
             Mistake(
                 "variances of the columns",
@@ -583,6 +763,42 @@ EXERCISES = (
                     return values.sum() ** 2 / (values**2).sum()
                 """,
                 "not along principal axes",
+            ),
+            Mistake(
+                "pictures as variables",
+                """
+                def participation_ratio(codes):
+                    values = torch.linalg.eigvalsh(torch.cov(codes))
+                    return values.sum() ** 2 / (values**2).sum()
+                """,
+                "the mean of each row is taken away",
+            ),
+            Mistake(
+                "one mean of all",
+                """
+                def participation_ratio(codes):
+                    values = torch.linalg.svdvals(codes - codes.mean()) ** 2
+                    return values.sum() ** 2 / (values**2).sum()
+                """,
+                "the mean of each column is not taken away",
+            ),
+            Mistake(
+                "correlations",
+                """
+                def participation_ratio(codes):
+                    values = torch.linalg.eigvalsh(torch.corrcoef(codes.T))
+                    return values.sum() ** 2 / (values**2).sum()
+                """,
+                "divided by its deviation",
+            ),
+            Mistake(
+                "all entries instead of the trace",
+                """
+                def participation_ratio(codes):
+                    cov = torch.cov(codes.T)
+                    return cov.trace() ** 2 / (cov @ cov).sum()
+                """,
+                "not the sum of its entries",
             ),
             Mistake(
                 "upside down",
@@ -624,7 +840,8 @@ EXERCISES = (
         task=r"""
             Write one step of {eq}`eq-som` for a single input: `som_step(weights, x, grid, rate, sigma)`. Unit $u$ has the
             weights `weights[u]` and sits at row `u // n`, column `u % n` of an $m \times n$ torus, `grid` $= (m, n)$. The
-            winner has the smallest cosine distance. Give the new weights of all units.
+            winner has the smallest cosine distance. `rate` is $\alpha$, `sigma` is $\sigma$. Give back the new weights of all
+            units.
             """,
         name="som_step",
         stub='''
@@ -663,7 +880,73 @@ EXERCISES = (
                     share = rate * torch.exp(-telescope.grid_distances(grid)[winner] ** 2 / (2 * sigma**2))
                     return weights + share[:, None] * (x - weights)
                 """,
-                "another unit wins in yours",
+                "the one with the smallest norm of x − W",
+            ),
+            Mistake(
+                "winner by product",
+                """
+                from innercodes import telescope
+
+
+                def som_step(weights, x, grid, rate, sigma):
+                    winner = (weights @ x).argmax()
+                    share = rate * torch.exp(-telescope.grid_distances(grid)[winner] ** 2 / (2 * sigma**2))
+                    return weights + share[:, None] * (x - weights)
+                """,
+                "the one with the largest product",
+            ),
+            Mistake(
+                "the smallest cosine",
+                """
+                from innercodes import telescope
+
+
+                def som_step(weights, x, grid, rate, sigma):
+                    winner = torch.cosine_similarity(weights, x[None], dim=-1).argmin()
+                    share = rate * torch.exp(-telescope.grid_distances(grid)[winner] ** 2 / (2 * sigma**2))
+                    return weights + share[:, None] * (x - weights)
+                """,
+                "the one least like x",
+            ),
+            Mistake(
+                "places by the number of rows",
+                """
+                def som_step(weights, x, grid, rate, sigma):
+                    winner = torch.cosine_similarity(weights, x[None], dim=-1).argmax()
+                    units, sides = torch.arange(len(weights)), torch.tensor(grid)
+                    places = torch.stack([units // grid[0], units % grid[0]], -1)
+                    steps = (places - places[winner]).abs()
+                    squares = torch.minimum(steps, sides - steps).square().sum(-1)
+                    share = rate * torch.exp(-squares / (2 * sigma**2))
+                    return weights + share[:, None] * (x - weights)
+                """,
+                "Where are the units 0 to n − 1?",
+            ),
+            Mistake(
+                "a division too few",
+                """
+                from innercodes import telescope
+
+
+                def som_step(weights, x, grid, rate, sigma):
+                    winner = torch.cosine_similarity(weights, x[None], dim=-1).argmax()
+                    share = rate * torch.exp(-telescope.grid_distances(grid)[winner] ** 2 / 2 * sigma**2)
+                    return weights + share[:, None] * (x - weights)
+                """,
+                "sigma multiplies in your exponent",
+            ),
+            Mistake(
+                "the steps alone",
+                """
+                from innercodes import telescope
+
+
+                def som_step(weights, x, grid, rate, sigma):
+                    winner = torch.cosine_similarity(weights, x[None], dim=-1).argmax()
+                    share = rate * torch.exp(-telescope.grid_distances(grid)[winner] ** 2 / (2 * sigma**2))
+                    return share[:, None] * (x - weights)
+                """,
+                "these are the steps alone",
             ),
             Mistake(
                 "not wrapped",
@@ -757,11 +1040,12 @@ EXERCISES = (
         difficulty="hard",
         minutes=40,
         task="""
-            Write `relative_spread(places, labels, grid)`: how far inputs lie from the centre of their class on the map, over
-            the same with shuffled labels. `places` are whole (row, column) of `N` inputs on a torus of the size `grid`, `labels`
-            their classes. The centre of a class: take its most frequent place, move every other place to the copy nearest to
-            it, and average. Average the shuffled spread over at least 20 shuffles. A number near 1 then means: no more
-            compact than chance.
+            Write `relative_spread(places, labels, grid)`: the *spread* of the classes on the map, divided by the spread of the
+            same places with shuffled labels. `places` are whole (row, column) of `N` inputs on a torus, `grid` its number of
+            rows and of columns, which may differ; `labels` are the classes. The centre of a class: take its most frequent
+            place, any of them where several are; move every other place to the copy nearest to it; average. The spread is
+            the mean distance, in a straight line, of these copies to the centre of their class. Average the shuffled spread
+            over at least 20 shuffles. A number near 1 then means: no more compact than chance.
             """,
         name="relative_spread",
         stub='''
@@ -889,6 +1173,126 @@ EXERCISES = (
                 """,
                 "A distance is wanted, not its square",
             ),
+            Mistake(
+                "the most frequent place as the centre",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        different, counts = own.unique(dim=0, return_counts=True)
+                        steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+                        far.append(steps.norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = torch.tensor(grid)
+                    shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(20)]
+                    return spread(places, labels, sides) / torch.stack(shuffled).mean()
+                """,
+                "not the most frequent place",
+            ),
+            Mistake(
+                "the most frequent row and column",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        steps = (own - own.mode(0).values + sides / 2).remainder(sides) - sides / 2
+                        far.append((steps - steps.mean(0)).norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = torch.tensor(grid)
+                    shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(20)]
+                    return spread(places, labels, sides) / torch.stack(shuffled).mean()
+                """,
+                "a pair of row and column",
+            ),
+            Mistake(
+                "places shuffled with the labels",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        different, counts = own.unique(dim=0, return_counts=True)
+                        steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+                        far.append((steps - steps.mean(0)).norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = torch.tensor(grid)
+                    orders = [torch.randperm(len(labels)) for _ in range(20)]
+                    shuffled = [spread(places[order], labels[order], sides) for order in orders]
+                    return spread(places, labels, sides) / torch.stack(shuffled).mean()
+                """,
+                "Shuffle the labels alone",
+            ),
+            Mistake(
+                "a square map",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        different, counts = own.unique(dim=0, return_counts=True)
+                        steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+                        far.append((steps - steps.mean(0)).norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = grid[0]
+                    shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(20)]
+                    return spread(places, labels, sides) / torch.stack(shuffled).mean()
+                """,
+                "Rows and columns have sides of their own",
+            ),
+            Mistake(
+                "a single shuffle",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        different, counts = own.unique(dim=0, return_counts=True)
+                        steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+                        far.append((steps - steps.mean(0)).norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = torch.tensor(grid)
+                    shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(1)]
+                    return spread(places, labels, sides) / torch.stack(shuffled).mean()
+                """,
+                "Average over more shuffles",
+            ),
+            Mistake(
+                "upside down",
+                """
+                def spread(places, labels, sides):
+                    far = []
+                    for label in labels.unique():
+                        own = places[labels == label]
+                        different, counts = own.unique(dim=0, return_counts=True)
+                        steps = (own - different[counts.argmax()] + sides / 2).remainder(sides) - sides / 2
+                        far.append((steps - steps.mean(0)).norm(dim=-1))
+                    return torch.cat(far).mean()
+
+
+                def relative_spread(places, labels, grid):
+                    sides = torch.tensor(grid)
+                    shuffled = [spread(places, labels[torch.randperm(len(labels))], sides) for _ in range(20)]
+                    return torch.stack(shuffled).mean() / (spread(places, labels, sides) + 1e-9)
+                """,
+                "What is divided by what?",
+            ),
         ),
         test=_relative_spread,
     ),
@@ -901,10 +1305,12 @@ EXERCISES = (
         task="""
             The paper keeps four numbers per channel: maximum, mean, deviation, centre of mass. Move the values of a response to
             other pixels, and the first three stay. What is lost? Write `richer_code(maps)`: a code of at most four numbers per
-            channel that tells textures apart. A code may look at its own response only, not at those of other pictures.
+            channel that tells *textures* apart, arrangements of the values. `maps` holds the responses of `B` pictures. A code
+            may look at its own response only, not at those of other pictures.
 
             The check makes fresh responses of four kinds. Their values come from one distribution; only the arrangement
-            differs. Your code must be right at least 20 points more often than the paper's, by the nearest class mean.
+            differs. Other fresh responses are given to the kind whose mean code is nearest. With your code this must be right
+            for at least 20 of 100 more than with the paper's.
 
             Then it is research. Code the stages of this chapter with it. Do classes shrink with depth as before? And in the
             untrained twin?
