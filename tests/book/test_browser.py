@@ -169,7 +169,7 @@ def test_a_page_has_its_colours_before_the_scripts_of_the_theme(scheme: str, bro
     context = browser.new_context(color_scheme=scheme)
     opened = context.new_page()
     opened.route("**/pydata-sphinx-theme.js*", lambda route: route.abort())
-    opened.goto(f"{served}/index.html")
+    opened.goto(f"{served}/rerun.html")
     assert opened.evaluate("document.documentElement.dataset.theme") == scheme
     assert opened.locator("code.literal").first.evaluate("e => getComputedStyle(e).borderTopWidth") == "1px"
     context.close()
