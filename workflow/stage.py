@@ -236,7 +236,7 @@ The figures of [the chapter](../../notebooks/{chapter}) on other data or network
 
 ## Record
 
-{raw(f"<div class='ic-wide'>{record}</div>")}
+{raw(record)}
 """
 
 

@@ -86,7 +86,7 @@ COLOURED = """const { dataset } = document.documentElement;
 
 def _lighten(app: Sphinx, error: Exception | None) -> None:
     """Take unused scripts from the pages, and the remarks that scripts of the theme make to every reader's console; give pages
-    their colours before they are drawn.
+    their colours and their width before they are drawn.
     """
     if error is not None or app.builder.format != "html":
         return
@@ -95,7 +95,11 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
         unused = ICONS if page == "search" else UNUSED
         path = out / f"{page}.html"
         text = unused.sub("", path.read_text(encoding="utf-8"))
-        path.write_text(text.replace(AUTO, f"{{\n    {COLOURED}\n    }}"), encoding="utf-8")
+        text = text.replace(AUTO, f"{{\n    {COLOURED}\n    }}")
+        if "ic-wide" in text:
+            # Not by :has(): a browser that draws a page while it comes would move the lines when it meets the wide table.
+            text = text.replace('"bd-article-container"', '"bd-article-container ic-widest"')
+        path.write_text(text, encoding="utf-8")
     (out / "_static" / "scripts" / "fontawesome.js").unlink()
     static = out / "_static"
     scripts = ("togglebutton.js", "scripts/pydata-sphinx-theme.js", "scripts/sphinx-book-theme.js")
