@@ -96,9 +96,9 @@ def _lighten(app: Sphinx, error: Exception | None) -> None:
         path = out / f"{page}.html"
         text = unused.sub("", path.read_text(encoding="utf-8"))
         text = text.replace(AUTO, f"{{\n    {COLOURED}\n    }}")
-        if "ic-wide" in text:
-            # Not by :has(): a browser that draws a page while it comes would move the lines when it meets the wide table.
-            text = text.replace('"bd-article-container"', '"bd-article-container ic-widest"')
+        # Not by :has(): a browser that draws a page while it comes would move all lines when it meets the wide table.
+        marks = "".join(f" {mark}-page" for mark in ("ic-wide", "ic-front") if f"{mark}'" in text)
+        text = text.replace('"bd-article-container"', f'"bd-article-container{marks}"')
         path.write_text(text, encoding="utf-8")
     (out / "_static" / "scripts" / "fontawesome.js").unlink()
     static = out / "_static"

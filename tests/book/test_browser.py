@@ -175,6 +175,22 @@ def test_a_page_has_its_colours_before_the_scripts_of_the_theme(scheme: str, bro
     context.close()
 
 
+def test_a_page_has_its_width_before_its_end_has_come(page: str, browser: Browser, site: Path, served: str) -> None:
+    """A browser draws what there is: a rule that waits for something further down would move every line."""
+    text = (site / page).read_text(encoding="utf-8")
+    begun = text[: text.index("</h1>", text.index("<article"))]
+    context = browser.new_context(viewport={"width": 1200, "height": 900}, java_script_enabled=False)
+    opened = context.new_page()
+    widths = []
+    for cut in (False, True):
+        if cut:
+            opened.route(f"{served}/{page}", lambda route: route.fulfill(body=begun, content_type="text/html"))
+        opened.goto(f"{served}/{page}", wait_until="domcontentloaded")
+        widths.append(opened.locator("article h1").bounding_box()["width"])
+    assert widths[0] == widths[1]
+    context.close()
+
+
 def test_plotly_waits_for_its_figure(open_page: Open) -> None:
     page = open_page(CHAPTER).page
     loaded = "[...document.scripts].filter((s) => s.src.includes('plotly.min.js')).length"
