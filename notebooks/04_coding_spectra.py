@@ -1320,6 +1320,9 @@ if networks.kinds:
 # not depend on scale. So the small action of late layers does not mean that they are smooth: they respond little to the
 # dot, and their little response is jagged.
 #
+# Larger networks do not agree on this. The recorded autoencoders on CIFAR-10 become smoother with depth, from −0.8 to
+# −0.95. ViT-tiny becomes rougher, from −0.8 to −0.4.
+#
 # **The window decides.** Over ranks 10 to 50 and 20 to 100, spectra with dropout 0.6 are flatter than without. Over 5
 # to 30 and 50 to 200 they are steeper. A bent spectrum has no single slope.
 #
