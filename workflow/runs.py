@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import drawings
 import nbformat
 import yaml
 
@@ -286,30 +287,8 @@ def compact(notebook: nbformat.NotebookNode) -> str:
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             if "text/html" in output.get("data", {}):
-                output.data["text/html"] = lean(output.data["text/html"])
+                output.data["text/html"] = drawings.lean(output.data["text/html"])
     return nbformat.writes(notebook, indent=None, separators=(",", ":"), split_lines=False) + "\n"
-
-
-def lean(markup: str) -> str:
-    """Markup whose drawings hold no more than what is seen, a third smaller."""
-    return re.sub(r"<svg .*?</svg>", _lean, markup, flags=re.DOTALL)
-
-
-def _lean(drawing: re.Match[str]) -> str:
-    """An SVG drawing without comments, indentation and names that nobody calls, the others short, its paths to a hundredth
-    of a point: nobody sees less.
-    """
-    text = re.sub(r"<!--.*?-->|(?<=>)\s+(?=<)", "", drawing[0], flags=re.DOTALL)
-    called = dict.fromkeys(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
-    # What stands before the first hyphen tells the figures of a page apart.
-    short = {name: f"{name.partition('-')[0]}-{i:x}" for i, name in enumerate(called)}
-    text = re.sub(r' id="([^"]*)"', lambda found: f' id="{short[found[1]]}"' if found[1] in short else "", text)
-    text = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], text)
-    return re.sub(
-        r' (d|x|y|points)="[^"]*"',
-        lambda found: re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", found[0])),
-        text,
-    )
 
 
 def figures_only(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

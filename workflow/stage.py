@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import drawings
 import exercise_cells
 import glossary_links
 import jupytext
@@ -167,7 +168,7 @@ def figure(data: dict[str, Any], mark: dict[str, str], run: dict[str, Any], chap
     line = f"<p class='ic-provenance'>{provenance_text(run)} · <a href='{chapter_link}#fig-{mark['figure']}'>the cell</a></p>"
     plotly = data.get("application/vnd.plotly.v1+json")
     if plotly is None:
-        return runs.lean(data["text/html"]).replace("</figure>", f"{line}</figure>")
+        return drawings.lean(data["text/html"]).replace("</figure>", f"{line}</figure>")
     height = plotly["layout"].get("height", 450)
     # The script element keeps the figure's JSON out of the page's text; '</' would end it early.
     content = json.dumps({"data": plotly["data"], "layout": plotly["layout"]}).replace("</", "<\\/")

@@ -1,12 +1,16 @@
 """Recorded notebooks are stored small, and show the same pictures."""
 
+import base64
+import io
 import re
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
+import pytest
 import runs
+from PIL import Image
 
 from innercodes import plots
 
@@ -17,12 +21,21 @@ def stored(markup: str) -> str:
     return nbformat.reads(text, 4).cells[0].outputs[0].data["text/html"]
 
 
-def test_a_stored_drawing_has_the_same_elements_and_places(monkeypatch):
+def pixels(link: str) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(base64.b64decode(link.partition(",")[2]))).convert("RGBA"))
+
+
+@pytest.mark.parametrize("colours", [4, 10_000])
+def test_a_stored_drawing_has_the_same_elements_and_places(monkeypatch, colours):
     shown = []
     monkeypatch.setattr(plots, "display", lambda data, raw, metadata: shown.append(data["text/html"]))
     figure, axes = plt.subplots()
     axes.plot(np.linspace(0, 1, 50), np.random.default_rng(0).random(50), marker="o")
     axes.set_title("a  title")
+    rng = np.random.default_rng(1)
+    axes.imshow(
+        rng.integers(colours, size=(40, 40)), cmap="viridis", alpha=rng.random((40, 40)).round(), interpolation="none"
+    )
     plots.show(figure, "line", "A line.", "A <em>line</em> <b>of</b> 0.12345 points.\n  New.")
     before = shown[0]
     after = stored(before)
@@ -34,14 +47,19 @@ def test_a_stored_drawing_has_the_same_elements_and_places(monkeypatch):
     for one, other in zip(old, new, strict=True):
         for name in one.attrib:
             value, kept = one.get(name), other.get(name)
-            if name in ("d", "x", "y", "points"):
-                pairs = zip(value.split(), kept.split(), strict=True)
+            if name in ("d", "x", "y", "points", "transform"):
+                pairs = zip(*(re.split(r"[\s(),]+", text.strip("() \n")) for text in (value, kept)), strict=True)
                 assert all(a == b or abs(float(a) - float(b)) < 0.01 for a, b in pairs)
             elif found := re.search(r"(?:^|url\()#([^)]+)", value):
                 # Other names for the same elements, still the figure's own.
                 called = re.search(r"#([^)]+)", kept)[1]
                 assert called.partition("-")[0] == found[1].partition("-")[0]
                 assert names.setdefault(found[1], called) == called
+            elif name.endswith("href"):
+                assert value.startswith("data:image/png;base64,") and len(kept) < len(value)
+                assert np.array_equal(pixels(value), pixels(kept))
+            elif name == "style":
+                assert re.split("[;:] ?", value) == re.split("[;:]", kept)
             elif name != "id":
                 assert value == kept
     assert len(set(names.values())) == len(names) > 10
