@@ -1350,5 +1350,23 @@ results
 # The record above is the summary: read the verdicts with their baselines. Three questions help with each claim. Does the
 # untrained twin do it too? Does the network's own confidence do it as well? And does another reading of the paper change it?
 #
+# The recorded runs look at photographs, with a box in the middle as the region. The symbols of the last stage carry the
+# class there too. For ResNet-56 on CIFAR-10 they predict it with 92 % (the nearest class mean: 93 %), for MobileNetV2 on
+# ten classes of ImageNet with 91 % (95 %).
+#
+# As warnings they are mostly weaker than the network's own confidence. For ResNet-56 the AUROC for errors is 0.78
+# (max-softmax 0.93), and for outside pictures 0.75 (0.84). For attacks it is 0.55 (0.61), near chance. In MobileNetV2 it is
+# 0.75 (0.48), short of the 0.8 that was asked.
+#
+# From five labelled pictures of each new class, the symbols of ResNet-56 name 39 % of the rest right. Pixels give 41 %,
+# the pooled responses from which the symbols were made 56 %. In MobileNetV2 it is 37 %, 41 % and 91 %. So the symbols lose
+# what a new class needs.
+#
+# Three small networks that were trained apart share few symbols: their adjusted Rand index is 0.07. Over seeds of one
+# network it is 0.66 (0.6 was asked of both). And the second look, which keeps better pictures by 3.6 points of accuracy,
+# does nearly as well with random boxes (3.2).
+#
+# In an LSTM on film reviews the symbols of the last layer name the opinion with 78 % (largest class: 51 %).
+#
 # Further reading: {cite:t}`lee2024symbols` for the paper; {cite:t}`lee2023stcert` for the second look;
 # {cite:t}`mcinnes2018` for UMAP; {cite:t}`pelleg2000` for X-means; {cite:t}`simonsohn2020` for drawing many readings at once.
