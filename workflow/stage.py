@@ -224,7 +224,12 @@ def recorded_page(run: dict[str, Any]) -> str:
     )
     record = claims.record_table(run["claims"], claims.of_chapter(chapter), run["preset"], anchors=True)
     warning = f"\n```{{warning}}\n{stale_text(run)}\n```\n" if run["stale"] else ""
-    return f"""# Recorded run: {title}
+    # Without contents beside it the record has room for all its columns, the verdict above all.
+    return f"""---
+html_theme.sidebar_secondary.remove: true
+---
+
+# Recorded run: {title}
 
 The figures of [the chapter](../../notebooks/{chapter}) on other data or networks, without its text. Run with
 {changed}.
@@ -237,7 +242,7 @@ The figures of [the chapter](../../notebooks/{chapter}) on other data or network
 
 ## Record
 
-{raw(record)}
+{raw(f"<div class='ic-wide'>{record}</div>")}
 """
 
 

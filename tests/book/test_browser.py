@@ -214,6 +214,15 @@ def test_formulas_are_drawn(opened: SimpleNamespace) -> None:
         assert opened.page.evaluate(fonts) > 0
 
 
+def test_a_recorded_run_shows_all_columns_of_its_record(opened: SimpleNamespace) -> None:
+    """The verdict stands in the last one."""
+    if "/results/" in opened.page.url:
+        room, needed = opened.page.locator(".ic-scroll[aria-label*=claims]").first.evaluate(
+            "e => [e.clientWidth, e.scrollWidth]"
+        )
+        assert needed <= room
+
+
 def test_plotly_figures_are_drawn(opened: SimpleNamespace) -> None:
     for box in opened.page.locator(".ic-plotly").all():
         assert box.get_attribute("data-drawn") == "yes"
