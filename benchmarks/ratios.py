@@ -128,7 +128,8 @@ def main(
             for package in sorted({"innercodes", "numpy", "torch", *packages})
         }
         | {"python": platform.python_version()},
-        "rows": [asdict(row) for row in rows],
+        # A comparison of NumPy's numbers is not a bool that JSON knows.
+        "rows": [asdict(row) | {"ok": bool(row.ok)} for row in rows],
     }
     options.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(options.out, json.dumps(content, indent=1, allow_nan=False) + "\n")

@@ -61,7 +61,7 @@ def clusters_found(quick: bool) -> Iterator[ratios.Row]:
     for name, value, limit in (("worst", worst, 1 / 0.9), ("median", statistics.median(losses), 1 / 0.95)):
         yield ratios.Row(
             f"adjusted Rand index of k-means told k, {name} of {runs} runs", peer="of X-means", ratio=value,
-            limit=limit, ok=bool(value <= limit),
+            limit=limit, ok=value <= limit,
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,9 +36,10 @@ def test_quick_run_writes_a_table_without_paths(name, tmp_path, capsys):
 
 
 def test_a_missed_limit_is_named_and_fails(tmp_path, capsys):
-    row = ratios.Row("slow thing", 2.0, "its peer", 1.0, 2.0, limit=1.5, ok=False)
+    row = ratios.Row("slow thing", 2.0, "its peer", 1.0, 2.0, limit=1.5, ok=np.float64(2.0) <= 1.5)
     sections = (lambda quick: iter([row, replace(row, limit=3.0, ok=True)]),)
     assert ratios.main("anything", sections, arguments=["--out", str(tmp_path / "out.json")]) == 1
+    assert [row["ok"] for row in json.loads((tmp_path / "out.json").read_text())["rows"]] == [False, True]
     assert capsys.readouterr().err == "missed: slow thing / its peer: 2, allowed 1.5\n"
 
 
