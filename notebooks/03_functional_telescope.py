@@ -537,9 +537,10 @@ plots.show(
 # The claim holds here: 0.15, where 0.2 is allowed. The larger map puts its centres a little farther apart at every stage.
 # Networks of other seeds differ more among themselves (0.33) than the two sizes of map do.
 #
-# But an earlier run on another processor had 0.207, and missed the limit. Processors round differently, and over thousands
-# of steps a rounding grows into another map, as another start would. So do not read the numbers of this chapter to the last
-# digit: when you run it, yours will differ.
+# But an earlier run had 0.207, and missed the limit. It was made on another processor, and the sums within a step had
+# another order. Both only round differently. But where codes lie close together, as at CL1, a rounding grows over
+# thousands of steps into another map, as another start would give. (Maps of the pixels themselves stay the same.) So do
+# not read the numbers of this chapter to the last digit: when you run it, yours will differ.
 
 # %% [markdown]
 # ## The telescope

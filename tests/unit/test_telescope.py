@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import cdist, pdist
 from scipy.stats import gaussian_kde
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from innercodes import telescope
@@ -281,3 +282,13 @@ def test_codes_without_variance_have_no_axes():
             with pytest.raises(ValueError, match="^codes: shape .* at least two that differ"):
                 function(codes)
     assert telescope.participation_ratio(torch.tensor([[0.0, 1.0], [0.0, 2.0]])) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("spread", "same"), [(1.0, True), (0.03, False)])
+def test_a_rounding_grows_into_another_map_where_codes_are_condensed(spread, same):
+    """What chapter 03 says about its numbers: on another processor the maps of shallow stages are other ones."""
+    pixels = torch.from_numpy(load_digits().data[:1000]).float() / 16
+    codes = spread * pixels + (1 - spread)
+    nudged = codes * (1 + 1e-7 * torch.randn(codes.shape, generator=torch.Generator().manual_seed(1)))
+    one, other = (telescope.fit_som(given, 20, batch_size=1, epochs=20).weights for given in (codes, nudged))
+    assert ((one - other).abs().mean() < 1e-3 * one.std()) == same
