@@ -24,7 +24,7 @@ book: $(READY)  ## build the environment, run every chapter on the embedded data
 	@$(BIN)/python workflow/engine.py book
 
 test: book  ## pass the tests (PYTEST="-k name" for some of them)
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(PYTEST)
 
 chapter: $(READY)  ## run one chapter: CHAPTER= PRESET= RUN= PARAMS="name=value name=value", into _build/runs
 	@$(BIN)/python workflow/engine.py chapter --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS" --profile="$$PROFILE"
@@ -47,7 +47,7 @@ repro: $(READY)  ## make a recorded run again and compare: CHAPTER= PRESET= RUN=
 	@$(BIN)/python workflow/engine.py repro --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
 
 nightly: $(READY)  ## the long tests: Slurm, full disks, long resumes, determinism (PYTEST="-k name" for some of them)
-	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m nightly $(PYTEST)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m nightly $(PYTEST)
 
 audit: $(READY)  ## look up the locked packages among known weaknesses (needs the network)
 	@$(BIN)/uv tool run --system-certs --python $(BIN)/python pip-audit==2.9.0 --requirement requirements.lock --no-deps --disable-pip

@@ -23,12 +23,20 @@ def _pages_of(site: Path) -> list[str]:
     return sorted(path.as_posix() for path in found if path.parts[0] != "_static")
 
 
+def _marks(page: str) -> list[pytest.MarkDecorator]:
+    """In a browser the largest page of a chapter's recorded runs stands for all of them; the others are drawn by night."""
+    same = SITE.glob(page.replace(page.rpartition("--")[2], "*.html")) if page.startswith("results/") else []
+    larger = [other for other in same if other.stat().st_size > (SITE / page).stat().st_size]
+    return [pytest.mark.nightly] if larger else []
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`page` is every page of the book; `any_page` also the index and the search page that Sphinx makes."""
     # Without a site one page is asked for all the same, and the fixture `site` says what is missing.
-    pages = _pages_of(SITE) or ["index.html"]
+    drawn = "browser" in metafunc.fixturenames
+    pages = [pytest.param(page, marks=_marks(page) if drawn else ()) for page in _pages_of(SITE) or ["index.html"]]
     if "page" in metafunc.fixturenames:
-        metafunc.parametrize("page", [page for page in pages if page not in GENERATED], scope="module")
+        metafunc.parametrize("page", [page for page in pages if page.values[0] not in GENERATED], scope="module")
     if "any_page" in metafunc.fixturenames:
         metafunc.parametrize("any_page", pages, scope="module")
 

@@ -14,13 +14,12 @@ import yaml
 from tiny import ROOT, TINY
 
 
-@pytest.fixture
-def papermill(tmp_path):
-    """`papermill(chapter, folder, **parameters)` runs the .ipynb in `folder`; gives the process and the results."""
+@pytest.fixture(scope="session")
+def papermill(tmp_path_factory):
+    """`papermill(chapter, **parameters)` runs the .ipynb in a folder of its own; gives the process and the results."""
 
-    def run(chapter: str, folder: str = "run", notebook: Path | None = None, **parameters):
-        work = tmp_path / folder
-        work.mkdir()
+    def run(chapter: str, notebook: Path | None = None, **parameters):
+        work = tmp_path_factory.mktemp("papermill")
         words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
         notebook = notebook or ROOT / "notebooks" / f"{chapter}.ipynb"
         done = subprocess.run(
@@ -34,21 +33,27 @@ def papermill(tmp_path):
     return run
 
 
-@pytest.fixture
-def checkout(tmp_path):
-    """A copy of the files git would commit, in a folder of its own with a commit."""
+@pytest.fixture(scope="session")
+def committed(tmp_path_factory):
+    """A copy of the files git would commit, with a commit."""
     listed = subprocess.run(
         ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
     )
+    folder = tmp_path_factory.mktemp("committed")
     for name in filter(None, listed.stdout.split("\0")):
-        target = tmp_path / "book" / name
+        target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
-    folder = tmp_path / "book"
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *words], cwd=folder, check=True)
     return folder
+
+
+@pytest.fixture
+def checkout(committed, tmp_path):
+    """The same in a folder of its own."""
+    return shutil.copytree(committed, tmp_path / "book")
 
 
 @pytest.fixture
@@ -67,11 +72,13 @@ SHORT = "02_sparse_interactions"
 
 @pytest.fixture
 def short_checkout(checkout):
-    """The copy with chapter 02 ending where its networks are trained and its first claims judged: for tests of what is around it."""
+    """The copy with chapter 02 ending where its networks are trained and its first claims judged, with one figure: for tests of
+    what is around it."""
     source = checkout / "notebooks" / f"{SHORT}.py"
     head, *cells = re.split(r"^(?=# %%)", source.read_text(), flags=re.MULTILINE)
     last = next(i for i, cell in enumerate(cells) if "v = {\n" in cell and "games.outputs(" in cell)
-    kept = [cell for cell in cells[: last + 1] if "plots.show(" not in cell]
+    figures = [cell for cell in cells if "plots.show(" in cell]
+    kept = [cell for cell in cells[: last + 1] if cell not in figures[1:]]
     end = next(cell for cell in cells if "\nresults.write()" in cell)
     source.write_text("".join([head, *kept, end]))
     (checkout / "presets" / "quick" / f"{SHORT}--default.yml").write_text(yaml.safe_dump(TINY[SHORT]))

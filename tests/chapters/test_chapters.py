@@ -1,4 +1,4 @@
-"""Every chapter runs at a tiny size in a fresh kernel, in another folder, twice with the same numbers."""
+"""Every chapter runs at a tiny size in a fresh kernel, in another folder, and gives the same numbers again."""
 
 import ast
 
@@ -46,27 +46,40 @@ def test_every_chapter_has_a_tiny_size():
     assert set(TINY) == set(CHAPTERS) == set(parameters.CHAPTERS)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_chapter_runs_twice_with_the_same_numbers(papermill, chapter):
-    done, first = papermill(chapter, "one", **TINY[chapter])
+@pytest.fixture(scope="module", params=CHAPTERS)
+def ran(papermill, request):
+    """A chapter with its results at the tiny size."""
+    done, results = papermill(request.param, **TINY[request.param])
     assert done.returncode == 0, done.stderr[-3000:]
-    jsonschema.validate(first, RESULTS)
-    assert {row["id"] for row in first["claims"]} == set(claims.of_chapter(chapter))
-    assert first["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
-    done, second = papermill(chapter, "two", **TINY[chapter], out_dir="a folder/with ü")
+    return request.param, results
+
+
+def test_a_chapter_runs(ran):
+    chapter, results = ran
+    jsonschema.validate(results, RESULTS)
+    assert {row["id"] for row in results["claims"]} == set(claims.of_chapter(chapter))
+    assert results["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
+
+
+# One chapter by day, all by night: each takes as long as its first run.
+BY_DAY = "03_functional_telescope"
+AGAIN = [pytest.param(name, marks=() if name == BY_DAY else pytest.mark.nightly) for name in CHAPTERS]
+
+
+@pytest.mark.parametrize("ran", AGAIN, indirect=True)
+def test_a_chapter_gives_the_same_numbers_again(papermill, ran):
+    chapter, first = ran
+    done, second = papermill(chapter, **TINY[chapter], out_dir="a folder/with ü")
     assert done.returncode == 0, done.stderr[-3000:]
     assert untimed(second) == untimed(first) and second["metrics"] == first["metrics"]
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_another_seed_gives_other_numbers(papermill, chapter):
-    results = []
-    for seed in (0, 11):
-        done, found = papermill(chapter, f"seed {seed}", **TINY[chapter], seed=seed)
-        assert done.returncode == 0, done.stderr[-3000:]
-        results.append(untimed(found))
-    assert results[0] != results[1]
+def test_another_seed_gives_other_numbers(papermill, ran):
+    chapter, first = ran
+    done, second = papermill(chapter, **TINY[chapter], seed=11)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert untimed(second) != untimed(first)
 
 
 BAD = [
@@ -87,13 +100,12 @@ def test_a_bad_value_stops_before_any_work_with_one_clear_last_line(papermill, c
     assert done.stderr.strip().splitlines()[-1].startswith(begins)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_lost_parameters_tag_is_an_error(papermill, chapter, tmp_path):
-    notebook = nbformat.read(ROOT / "notebooks" / f"{chapter}.ipynb", as_version=4)
+def test_a_lost_parameters_tag_is_an_error(papermill, tmp_path):
+    notebook = nbformat.read(ROOT / "notebooks" / f"{CHAPTERS[0]}.ipynb", as_version=4)
     for cell in notebook.cells:
         cell.metadata.pop("tags", None)
     nbformat.write(notebook, tmp_path / "untagged.ipynb")
-    done, results = papermill(chapter, notebook=tmp_path / "untagged.ipynb", seed=4)
+    done, results = papermill(CHAPTERS[0], notebook=tmp_path / "untagged.ipynb", seed=4)
     assert done.returncode != 0 and results is None
     assert "lost the tag 'parameters'" in done.stderr.strip().splitlines()[-1]
 

@@ -197,7 +197,7 @@ def test_a_record_needs_a_clean_tree(checkout):
     assert not subprocess.run(["git", "status", "--porcelain", "results"], cwd=checkout, capture_output=True).stdout
 
 
-def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
+def test_a_record_holds_no_path_and_no_text_of_the_run(short_checkout, tmp_path):
     weights = tmp_path / "secret place" / "net.pth"
     weights.parent.mkdir()
     import torch
@@ -207,9 +207,9 @@ def test_a_record_holds_no_path_and_no_text_of_the_run(checkout, tmp_path):
     torch.save(models.load("mlp5", 5).state_dict(), weights)
     small = " ".join(f"{name}={value}" for name, value in {**TINY[CHAPTER], "n_seeds": 1}.items())
     tiny = f"'weights={weights}' {small}"
-    done = engine(checkout, "record", "--chapter", CHAPTER, "--params", tiny)
+    done = engine(short_checkout, "record", "--chapter", CHAPTER, "--params", tiny)
     assert done.returncode == 0, done.stderr
-    target = checkout / "results" / "quick" / f"{CHAPTER}--default.json"
+    target = short_checkout / "results" / "quick" / f"{CHAPTER}--default.json"
     record, notebook = target.read_text(), target.with_suffix(".ipynb").read_text()
     for text in (record, notebook):
         assert "secret place" not in text and str(tmp_path) not in text

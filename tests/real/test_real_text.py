@@ -37,11 +37,15 @@ def network():
     return language.load("transformers/stories260K", WEIGHTS)
 
 
-def test_sst2_is_read_whole_and_an_lstm_learns_it():
+def test_sst2_is_read_whole():
     folder = Path(DATA) / "text"
     # The counts that GLUE prints.
     assert len(text._read_tsv(folder / "sst2_train.tsv").labels) == 67_349
     assert len(text._read_tsv(folder / "sst2_dev.tsv").labels) == 872
+
+
+@pytest.mark.nightly
+def test_an_lstm_learns_sst2():
     game = text.sst2(run("sst2", model="lstm", weights="", n_samples=300, train_size=12_000))
     assert game.train.labels.bincount().tolist() == [6000, 6000]
     network = models.load("lstm", 0, **game.sizes)
@@ -105,6 +109,7 @@ def test_sst2_as_pictures_and_the_recurrent_network_that_reads_them():
     assert models.accuracy(network, unseen, answers) > 0.58
 
 
+@pytest.mark.nightly
 def test_reviews_have_symbols_too():
     # 80 are learned for each that is asked.
     found = symbol_networks.other_domain(run("cifar10", domain="sst2", domain_samples=150))

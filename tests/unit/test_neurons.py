@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 from torch import nn
@@ -33,6 +33,7 @@ def run(tmp_path_factory):
 # Selectivity
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(3, 6))
 def test_selectivity_is_the_area_under_the_curve_either_way(seed, values):
     rng = np.random.default_rng(seed)
