@@ -118,9 +118,8 @@ RUNS = {
 JUDGED = {"mnist3": {"INT-2", "INT-12", "INT-27"}, "sst2-lstm": {"INT-13"}}
 
 
-@pytest.mark.parametrize(
-    "name", ["mnist3", *(pytest.param(n, marks=pytest.mark.nightly) for n in RUNS if n != "mnist3")]
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", RUNS)
 def test_a_recorded_run_works_at_a_tiny_size(tmp_path, name):
     values = dict(word.split("=", 1) for word in f"{SMALL} {RUNS[name]} preset=imagenet run={name}".split())
     values["data_root"] = DATA

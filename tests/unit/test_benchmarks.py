@@ -17,7 +17,11 @@ ratios = importlib.import_module("ratios")
 ROWS = {"interactions": 17, "spectra": 7, "symbols": 9, "telescope": 11}
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios"))
+NAMES = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios")
+LONG = ("spectra", "symbols")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in NAMES])
 def test_quick_run_writes_a_table_without_paths(name, tmp_path, capsys):
     # Under a name of its own: the package has modules of these names too.
     spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
