@@ -103,6 +103,7 @@ def kill_and_resume(checkout: Path, file: Path, count: int, after: int, cores: i
     return table
 
 
+@pytest.mark.nightly
 def test_a_killed_sweep_goes_on_where_it_was(short_checkout, seeds, tmp_path):
     table = kill_and_resume(short_checkout, seeds(tmp_path / ODD / "two.csv", 2), count=2, after=1, cores=1)
     assert set(table["seed"]) == {0, 1} and table["value"].notna().sum() > 20

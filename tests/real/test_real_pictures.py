@@ -73,6 +73,7 @@ def test_given_weights_on_cifar(tmp_path):
     assert "data:image/png;base64" not in json.dumps([c for c in notebook.cells if "explorer" in c.source])
 
 
+@pytest.mark.nightly
 def test_a_network_and_a_folder_never_seen_before(tmp_path):
     found, _ = papermill(
         tmp_path,

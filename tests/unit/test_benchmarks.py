@@ -18,7 +18,7 @@ ROWS = {"interactions": 17, "spectra": 7, "symbols": 9, "telescope": 11}
 
 
 NAMES = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios")
-LONG = ("spectra", "symbols")
+LONG = ("interactions", "spectra", "symbols")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in NAMES])
