@@ -23,19 +23,24 @@ def _pages_of(site: Path) -> list[str]:
     return sorted(path.as_posix() for path in found if path.parts[0] != "_static")
 
 
-def _marks(page: str) -> list[pytest.MarkDecorator]:
-    """In a browser the largest page of a recorded run stands for all of them; the others are drawn by night."""
-    recorded = sorted(SITE.glob("results/*/*.html"), key=lambda path: path.stat().st_size)
-    return [pytest.mark.nightly] if SITE / page in recorded[:-1] else []
+def _drawn_by_night(site: Path) -> set[str]:
+    """Pages of recorded runs but for the largest: in a browser that one stands for all, and these are drawn by night."""
+    recorded = sorted(site.glob("results/*/*.html"), key=lambda path: path.stat().st_size)
+    return {path.relative_to(site).as_posix() for path in recorded[:-1]}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`page` is every page of the book; `any_page` also the index and the search page that Sphinx makes."""
     # Without a site one page is asked for all the same, and the fixture `site` says what is missing.
-    drawn = "browser" in metafunc.fixturenames
-    pages = [pytest.param(page, marks=_marks(page) if drawn else ()) for page in _pages_of(SITE) or ["index.html"]]
+    pages = _pages_of(SITE) or ["index.html"]
     if "page" in metafunc.fixturenames:
-        metafunc.parametrize("page", [page for page in pages if page.values[0] not in GENERATED], scope="module")
+        late = _drawn_by_night(SITE) if "browser" in metafunc.fixturenames else set()
+        chosen = [
+            pytest.param(page, marks=pytest.mark.nightly if page in late else ())
+            for page in pages
+            if page not in GENERATED
+        ]
+        metafunc.parametrize("page", chosen, scope="module")
     if "any_page" in metafunc.fixturenames:
         metafunc.parametrize("any_page", pages, scope="module")
 

@@ -174,12 +174,12 @@ def test_pages_stand_still(walked: SimpleNamespace) -> None:
 
 
 def test_nothing_is_cut_off(walked: SimpleNamespace) -> None:
-    phone, width = walked.page, walked.width
-    assert phone.evaluate("document.documentElement.scrollWidth") <= width + 1
-    heading = phone.locator("article h1").first.bounding_box()
+    page, width = walked.page, walked.width
+    assert page.evaluate("document.documentElement.scrollWidth") <= width + 1
+    heading = page.locator("article h1").first.bounding_box()
     assert heading["x"] >= 0 and heading["width"] > 0 and heading["x"] + heading["width"] <= width
     # What is cut off at the edge does not make the page wider: each thing must lie inside, or in a box that scrolls.
-    cut = phone.evaluate(
+    cut = page.evaluate(
         """(width) => {
       const scrolls = (e) => e && (/auto|scroll/.test(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
       const kinds = "p, li, h1, h2, h3, a, code, img, td, figure, select, mjx-container, .ic-plotly, .ic-figure > svg";

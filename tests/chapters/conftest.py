@@ -18,7 +18,7 @@ from tiny import ROOT, TINY
 def papermill(tmp_path_factory):
     """`papermill(chapter, **parameters)` runs the .ipynb in a folder of its own; gives the process and the results."""
 
-    def run(chapter: str, notebook: Path | None = None, **parameters):
+    def run(chapter: str, *, notebook: Path | None = None, **parameters):
         work = tmp_path_factory.mktemp("papermill")
         words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
         notebook = notebook or ROOT / "notebooks" / f"{chapter}.ipynb"

@@ -48,16 +48,16 @@ def test_every_chapter_has_a_tiny_size():
     assert set(TINY) == set(CHAPTERS) == set(parameters.CHAPTERS)
 
 
-def complete(chapter, results):
+def check_whole(chapter, results):
     jsonschema.validate(results, RESULTS)
-    return {row["id"] for row in results["claims"]} == set(claims.of_chapter(chapter))
+    assert {row["id"] for row in results["claims"]} == set(claims.of_chapter(chapter))
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_the_run_of_the_book_is_complete(chapter):
+def test_the_run_of_the_book_is_whole(chapter):
     path = ROOT / runs.Key("quick", chapter, "default").folder / "results.json"
     assert path.is_file(), f"{chapter} was not run: run `make book` first"
-    assert complete(chapter, json.loads(path.read_text(encoding="utf-8")))
+    check_whole(chapter, json.loads(path.read_text(encoding="utf-8")))
 
 
 # The book has just run every chapter, larger than this: here one is enough by day, and the others are run by night.
@@ -77,7 +77,7 @@ def ran(papermill, request):
 
 def test_a_chapter_runs(ran):
     chapter, results = ran
-    assert complete(chapter, results)
+    check_whole(chapter, results)
     assert results["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
 
 
