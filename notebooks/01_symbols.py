@@ -109,7 +109,7 @@ backend = "innercodes"  # who does X-means: innercodes, pyclustering
 map_from = "label and prediction agree"  # our reading: or label
 permutations = 199  # permutations behind a chance level
 shot_draws = 20  # draws of the examples of new classes
-attack_size = 0.03137254901960784  # 8/255, half-width of the box in [0, 1]
+attack_size = 0.03137254901960784  # our reading: 8/255, half-width of the box in [0, 1]
 attack_steps = 20  # our reading: steps of the attack
 attack_step = 0.1  # our reading: length of a step, share of the half-width
 attack_samples = 64  # unseen pictures that are attacked
@@ -953,7 +953,7 @@ plots.show(
     symbol_figures.costs(paid),
     name="costs",
     alt="Milliseconds per picture of each step of the chain beside a bare pass of the network, as bars, on the machine of this run.",
-    caption="What each step costs per picture, and a bare pass of the network (the seed in the middle).",
+    caption="What each step costs per picture, and a bare pass of the network (the median seed).",
 )
 
 # %% [markdown]

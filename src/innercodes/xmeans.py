@@ -19,6 +19,8 @@ from torch import Tensor
 
 # Variances below this share of the data's own count as zero: copies of one point have no finite likelihood.
 TINY = 1e-12
+# Centres up to which looking at all of them is faster than a tree.
+FEW = 256
 BACKENDS = ("innercodes", "pyclustering")
 
 
@@ -248,29 +250,80 @@ def _split(x, draws, steps, tolerance, floor):
     return means[:nodes][reached & (child[:nodes] == 0)]
 
 
-def _sums(x: np.ndarray, labels: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+@numba.njit(cache=True)
+def _sums(x, labels, k):
     """Number of points and sum of the rows of x with each label: float64 (k,) and (k, columns)."""
-    sums = [np.bincount(labels, column, minlength=k) for column in x.T]
-    return np.bincount(labels, minlength=k).astype(float), np.stack(sums, 1)
+    counts, sums = np.zeros(k), np.zeros((k, x.shape[1]))
+    for i in range(len(x)):
+        counts[labels[i]] += 1
+        for j in range(x.shape[1]):
+            sums[labels[i], j] += x[i, j]
+    return counts, sums
+
+
+@numba.njit(cache=True)
+def _scan(x, columns):
+    """`_nearest` by looking at each centre; `columns` are the centres, (d, K)."""
+    d, k = columns.shape
+    labels, own, other = np.empty(len(x), np.int64), np.empty(len(x)), np.empty(len(x))
+    squares = np.empty(k)
+    for row in range(len(x)):
+        squares[:] = 0.0
+        for j in range(d):
+            for i in range(k):
+                squares[i] += (x[row, j] - columns[j, i]) ** 2
+        best, first, second = 0, math.inf, math.inf
+        for i in range(k):
+            if squares[i] < second:
+                if squares[i] < first:
+                    best, first, second = i, squares[i], first
+                else:
+                    second = squares[i]
+        labels[row], own[row], other[row] = best, math.sqrt(first), math.sqrt(second)
+    return labels, own, other
+
+
+def _nearest(x: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The nearest centre of each point, its distance, and that of the next, inf where there is none."""
+    if len(centers) <= FEW:
+        return _scan(x, np.ascontiguousarray(centers.T))
+    far, found = KDTree(centers).query(x, k=2)
+    return found[:, 0], far[:, 0], far[:, 1]
 
 
 def _kmeans(x: np.ndarray, centers: np.ndarray, tolerance: float, steps: int) -> np.ndarray:
-    """Lloyd's steps from these centres; a centre that loses all its points is dropped."""
+    """Lloyd's steps from these centres; a centre that loses all its points is dropped.
+
+    The centres are asked again only for points whose own may no longer be the nearest, by the bounds of Hamerly (SDM 2010).
+    """
+    labels = np.zeros(len(x), np.int64)
+    own, other = np.full(len(x), np.inf), np.zeros(len(x))  # at most so far from its centre, at least from the others
     for _ in range(steps):
-        counts, sums = _sums(x, KDTree(centers).query(x)[1], len(centers))
+        # A centre can not be farther than another when it is within half of the way to it.
+        half = KDTree(centers).query(centers, k=2)[0][:, 1] / 2
+        near = np.maximum(other, half[labels]) * (1 - 1e-9)  # a margin for the rounding of the bounds
+        asked = np.flatnonzero(own >= near)
+        own[asked] = np.sqrt(((x[asked] - centers[labels[asked]]) ** 2).sum(1))
+        asked = asked[own[asked] >= near[asked]]
+        labels[asked], own[asked], other[asked] = _nearest(x[asked], centers)
+        counts, sums = _sums(x, labels, len(centers))
         used = counts > 0
         moved = sums[used] / counts[used, None]
+        way = np.sqrt(((moved - centers[used]) ** 2).sum(1))
         done = used.all() and np.abs(moved - centers).max() <= tolerance
         centers = moved
         if done:
             break
+        labels = (np.cumsum(used) - 1)[labels]
+        own += way[labels]
+        other -= way.max()
     return centers
 
 
 def _moments(x: np.ndarray, centers: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Counts (k,), means (k, d) and scatter matrices (k, d, d) of the points nearest to each centre, and their pooled variance."""
     size, d = x.shape
-    labels = KDTree(centers).query(x)[1]
+    labels, *_ = _nearest(x, centers)
     n, sums = _sums(x, labels, len(centers))
     n, sums, labels = n[n > 0], sums[n > 0], (np.cumsum(n > 0) - 1)[labels]
     means = sums / n[:, None]

@@ -86,7 +86,8 @@ def visit(browser: Browser, url: str, scheme: str = "light", width: int = 1200) 
 def draw_plots(page: Page) -> None:
     """Bring each Plotly figure into view and give it time; whether it was drawn is for the test to say."""
     for box in page.locator(".ic-plotly").all():
-        box.scroll_into_view_if_needed()
+        # By script: playwright's own scrolling first waits for frames, which a busy machine once did not draw for two minutes.
+        box.evaluate("e => e.scrollIntoView({ block: 'center' })")
         try:
             box.locator(".main-svg").first.wait_for(state="attached", timeout=PATIENCE / 2)
         except TimeoutError:

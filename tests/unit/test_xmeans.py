@@ -101,6 +101,44 @@ def test_it_never_collapses_and_counts_elongated_blobs():
     assert min(quality) >= 0.9 and np.median(quality) >= 0.95
 
 
+@pytest.mark.parametrize("few", [0, 10**6])
+@settings(max_examples=60)
+@given(st.data())
+def test_kmeans_takes_the_steps_of_lloyd(few, data):
+    """By the bounds some points are not asked again: the centres are those of asking each point each time."""
+    n, d, k, seed = (data.draw(st.integers(*span)) for span in ((1, 80), (1, 4), (1, 12), (0, 10**6)))
+    x = rng(seed).normal(size=(n, d)) * 10.0 ** data.draw(st.integers(-6, 6))
+    centers = rng(seed + 1).normal(size=(k, d)) * np.abs(x).max()
+    steps, tolerance = data.draw(st.integers(1, 30)), data.draw(st.sampled_from([1e-12, 0.1])) * np.abs(x).max()
+    expected = centers
+    for _ in range(steps):
+        labels = ((x[:, None] - expected) ** 2).sum(-1).argmin(1)
+        moved = np.stack([x[labels == i].mean(0) for i in np.unique(labels)])
+        done = len(moved) == len(expected) and np.abs(moved - expected).max() <= tolerance
+        expected = moved
+        if done:
+            break
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xmeans, "FEW", few)
+        found = xmeans._kmeans(x, centers, tolerance, steps)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12 * np.abs(x).max())
+
+
+def test_the_nearest_two_are_the_same_by_a_tree_and_by_looking(monkeypatch):
+    x, centers = ball(500).numpy(), ball(40, seed=1).numpy()
+    found = xmeans._nearest(x, centers)
+    monkeypatch.setattr(xmeans, "FEW", 0)
+    tree = xmeans._nearest(x, centers)
+    away = np.sort(np.linalg.norm(x[:, None] - centers, axis=-1), 1)
+    np.testing.assert_array_equal(found[0], tree[0])
+    for i in (1, 2):
+        np.testing.assert_allclose(found[i], away[:, i - 1], rtol=1e-12)
+        np.testing.assert_allclose(tree[i], away[:, i - 1], rtol=1e-12)
+    assert xmeans._nearest(x, centers[:1])[2].min() == np.inf
+    monkeypatch.undo()
+    assert xmeans._nearest(x, centers[:1])[2].min() == np.inf
+
+
 def test_merging_is_what_counts_long_clusters():
     r = rng(3)
     x = np.concatenate([r.normal(size=(300, 3)) * [10, 1, 1] + [0, 30 * i, 0] for i in range(5)])
