@@ -25,11 +25,23 @@ def _lean(drawing: re.Match[str]) -> str:
     text = re.sub(r'(href="#|url\(#)([^")]+)', lambda found: found[1] + short[found[2]], text)
     text = re.sub(r"(?<=data:image/png;base64,)[^\"]*", _packed, text)
     text = re.sub(r' style="[^"]*"', lambda found: re.sub(r"(?<=[:;]) ", "", found[0]), text)
-    return re.sub(
+    text = text.replace("<use xlink:href=", "<use href=")
+    text = re.sub(r'(<use [^>]*)transform="translate\(([-\d.]+) 0\)"', r'\1x="\2"', text)
+    text = re.sub(
         r' (?:d|x|y|points)="[^"]*"|translate\([^)]*\)',
         lambda found: re.sub(r"\s*\n\s*", " ", re.sub(r"(\.\d\d)\d+", r"\1", found[0])),
         text,
     )
+    return re.sub(r'(?<= d=")[^"]*', _short, text)
+
+
+def _short(path: re.Match[str]) -> str:
+    """A path without zeros at the end of a number, blanks beside a letter, and letters that repeat the last one."""
+    text = re.sub(r"(\.\d*?)0+(?!\d)", r"\1", path[0])
+    text = re.sub(r"\.(?!\d)", "", text)
+    text = re.sub(r"\s*([A-Za-z])\s*", r"\1", text)
+    text = re.sub(r"([LQC])[^A-Za-z]*(?:\1[^A-Za-z]*)+", lambda run: run[1] + run[0][1:].replace(run[1], " "), text)
+    return text.replace(" -", "-").strip()
 
 
 def _packed(encoded: re.Match[str]) -> str:

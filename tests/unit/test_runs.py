@@ -10,6 +10,8 @@ import nbformat
 import numpy as np
 import pytest
 import runs
+from fontTools.pens.recordingPen import RecordingPen
+from fontTools.svgLib.path import parse_path
 from PIL import Image
 
 from innercodes import plots
@@ -19,6 +21,12 @@ def stored(markup: str) -> str:
     output = nbformat.v4.new_output("display_data", {"text/html": markup})
     text = runs.compact(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(outputs=[output])]))
     return nbformat.reads(text, 4).cells[0].outputs[0].data["text/html"]
+
+
+def lines(path: str) -> list:
+    pen = RecordingPen()
+    parse_path(path, pen)
+    return pen.value
 
 
 def pixels(link: str) -> np.ndarray:
@@ -46,8 +54,17 @@ def test_a_stored_drawing_has_the_same_elements_and_places(monkeypatch, colours)
     names = {}
     for one, other in zip(old, new, strict=True):
         for name in one.attrib:
-            value, kept = one.get(name), other.get(name)
-            if name in ("d", "x", "y", "points", "transform"):
+            value, kept = one.get(name), other.get(name, other.get("href"))
+            if name == "d":
+                assert [step for step, _ in lines(value)] == [step for step, _ in lines(kept)]
+                ends = (np.array([end for _, ends in lines(text) for end in ends]) for text in (value, kept))
+                np.testing.assert_allclose(*ends, atol=0.01)
+            elif name == "transform" and name not in other.attrib:
+                # A shift along x says the same.
+                assert float(re.fullmatch(r"translate\(([-\d.]+) 0\)", value)[1]) == pytest.approx(
+                    float(other.get("x")), abs=0.01
+                )
+            elif name in ("x", "y", "points", "transform"):
                 pairs = zip(*(re.split(r"[\s(),]+", text.strip("() \n")) for text in (value, kept)), strict=True)
                 assert all(a == b or abs(float(a) - float(b)) < 0.01 for a, b in pairs)
             elif found := re.search(r"(?:^|url\()#([^)]+)", value):
