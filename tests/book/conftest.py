@@ -1,18 +1,15 @@
 """The built site for the tests of the book: its folder, its pages, and a browser."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pdf
 import pytest
 from bs4 import BeautifulSoup
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = Path(os.environ.get("INNERCODES_SITE") or ROOT / "_build" / "html")
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 GENERATED = {"genindex.html", "search.html"}
 
@@ -74,12 +71,12 @@ def soup() -> Callable[[Path], BeautifulSoup]:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium; without one the test is skipped, or fails where a browser is required."""
-    if CHROMIUM is None:
-        reason = "no Chromium found: neither $CHROMIUM nor chromium, chromium-browser or google-chrome on the path"
+    try:
+        return pdf.browser()
+    except pdf.PdfError as missing:
         if os.environ.get("INNERCODES_REQUIRE_BROWSER") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return CHROMIUM
+            pytest.fail(str(missing))
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="module")
