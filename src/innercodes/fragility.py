@@ -19,7 +19,7 @@ from innercodes import activations, attacks, maps, stats, telescope
 from innercodes.depth import BOTH, Atlas, few_of_a_class
 from innercodes.maps import StageMap
 from innercodes.parameters import Run
-from innercodes.pictures import Pictures
+from innercodes.pictures import Pictures, at_once
 
 FLIPS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 """Sizes of the attacks that look for the smallest one that flips a picture, in units of `attack_size`."""
@@ -95,7 +95,9 @@ def locate(attacked: Attacked, atlas: Atlas) -> Attacked:
         members = attacked.networks[kind]
         said = [
             {
-                name: maps.collect({kind: [net]}, list(x.split(CHUNK)), atlas.stages, run)[kind][0]
+                name: maps.collect({kind: [net]}, list(x.split(at_once(x, CHUNK, run.device))), atlas.stages, run)[
+                    kind
+                ][0]
                 for name, x in attacked.variants[kind][j].items()
             }
             for j, net in enumerate(members)
@@ -124,7 +126,8 @@ def _each_seed(rows: Mapping[str, Sequence[Any]], run: Run) -> dict[str, list[An
 
 def _variants(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run, seed: int) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {"clean": [], "PGD": [], "equal noise": [], "uniform noise": []}
-    for number, (x, y) in enumerate(zip(inputs.split(CHUNK), targets.split(CHUNK), strict=True)):
+    most = at_once(inputs, CHUNK)
+    for number, (x, y) in enumerate(zip(inputs.split(most), targets.split(most), strict=True)):
         x, y, s = x.to(run.device), y.to(run.device), 1000 * seed + number
         hit = attacks.pgd(
             network, x, y, run.attack_size, run.attack_steps, s, 0, 1, step=run.attack_step * run.attack_size
@@ -268,12 +271,12 @@ def _largest_mean(rows: np.ndarray, axis: int) -> np.ndarray:
 
 def smallest_flips(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run, seed: int) -> np.ndarray:
     """The smallest PGD size of `FLIPS` that makes the network wrong, float64 (n,); infinite where none does."""
-    found = np.full(len(inputs), np.inf)
+    found, most = np.full(len(inputs), np.inf), at_once(inputs, CHUNK)
     for number, share in enumerate(FLIPS):
         left = np.flatnonzero(np.isinf(found))
         if not len(left):
             break
-        for part in np.array_split(left, -(-len(left) // CHUNK)):
+        for part in np.array_split(left, -(-len(left) // most)):
             x, y = inputs[part].to(run.device), targets[part].to(run.device)
             hit = attacks.pgd(network, x, y, share * run.attack_size, run.flip_steps, 1000 * seed + number, 0, 1)
             found[part[is_right(network, hit.cpu(), targets[part]) == 0]] = share * run.attack_size
@@ -345,7 +348,8 @@ def flips(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas, label
 @torch.no_grad()
 def _margin(network: nn.Module, inputs: Tensor, run: Run) -> np.ndarray:
     """Largest minus second largest probability."""
-    found = [network(x.to(run.device)).double().softmax(-1).topk(2).values.cpu() for x in inputs.split(CHUNK)]
+    parts = inputs.split(at_once(inputs, CHUNK, run.device))
+    found = [network(x.to(run.device)).double().softmax(-1).topk(2).values.cpu() for x in parts]
     top = torch.cat(found)
     return (top[:, 0] - top[:, 1]).numpy()
 
@@ -395,13 +399,13 @@ def nonlinear_share(network: nn.Module, stage: str, inputs: Tensor, changed: Ten
 
     Jd comes from forward differentiation. A change that moves nothing has the share 0.
     """
-    found = []
+    found, most = [], at_once(inputs, CHUNK, run.device)
     # The fused kernels of attention and of recurrent layers have no forward derivative.
     attention = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
     recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
     plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
     with _saying(network, stage) as said, attention, plain, torch.no_grad():
-        for x, y in zip(inputs.split(CHUNK), changed.split(CHUNK), strict=True):
+        for x, y in zip(inputs.split(most), changed.split(most), strict=True):
             x, y = x.to(run.device), y.to(run.device)
             before, linear = torch.func.jvp(said, (x,), (y - x,))
             moved = said(y) - before
@@ -433,7 +437,7 @@ def stage_attack(network: nn.Module, stage: str, inputs: Tensor, run: Run, seed:
     """Inputs changed within the attack's size so that what a stage says moves as far as it can, in parts of its own length."""
     found = []
     with _saying(network, stage) as said:
-        for number, x in enumerate(inputs.split(CHUNK)):
+        for number, x in enumerate(inputs.split(at_once(inputs, CHUNK))):
             x = x.to(run.device)
             with torch.no_grad():
                 before = said(x).flatten(1).clone()
@@ -460,7 +464,8 @@ def aimed(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas) -> di
             changed = attacked.variants["trained"][i]["PGD"]
             if stage is not None:
                 changed = stage_attack(network, stage, attacked.inputs, run, seed)
-            codes = maps.collect({"trained": [network]}, list(changed.split(CHUNK)), atlas.stages, run)["trained"][0]
+            parts = list(changed.split(at_once(changed, CHUNK, run.device)))
+            codes = maps.collect({"trained": [network]}, parts, atlas.stages, run)["trained"][0]
             rows["accuracy"].append(float(is_right(network, changed, attacked.targets).mean()))
             for j in range(i, len(run.seeds), len(networks)):
                 for name in atlas.stages:

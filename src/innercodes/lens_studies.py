@@ -31,6 +31,7 @@ from innercodes.coalitions import orders, players
 from innercodes.lens_networks import DROPOUT, SHUFFLED, TRAINED, UNTRAINED, Family
 from innercodes.lenses import LENSES, Heard, NetworkView, StageView, Views
 from innercodes.parameters import Run
+from innercodes.pictures import at_once
 from innercodes.stats import Estimate
 from innercodes.symbol_meaning import information_draws, information_resampled
 from innercodes.symbol_survey import FITTED, UNSEEN, Shown, judged
@@ -204,7 +205,8 @@ def attack(found: Views) -> Changes:
 def _made(view: NetworkView, inputs: Tensor, labels: Tensor, shown: Shown, run: Run) -> tuple:
     """Pictures under PGD and under noise: what is shown, what stages say, and the stage-wise outputs."""
     parts: tuple[list[Tensor], list[Tensor]] = ([], [])
-    batches = zip(inputs.split(lenses.BATCH), labels.split(lenses.BATCH), strict=True)
+    most = at_once(inputs, lenses.BATCH)
+    batches = zip(inputs.split(most), labels.split(most), strict=True)
     for number, (x, y) in enumerate(batches):
         x, y, seed = x.to(run.device), y.to(run.device), 1000 * run.seeds[view.row] + number
         step = run.attack_step * run.attack_size
@@ -567,7 +569,7 @@ def unchanged(view: NetworkView, run: Run) -> np.ndarray:
 
     def batches():
         start = 0
-        for inputs, _ in shown.pictures.batches(lenses.BATCH):
+        for inputs, _ in shown.pictures.batches(at_once(shown.pictures, lenses.BATCH, run.device)):
             at["boxes"], at["size"] = shown.boxes[start : start + len(inputs)], tuple(inputs.shape[-2:])
             start += len(inputs)
             yield inputs

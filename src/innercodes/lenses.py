@@ -20,6 +20,7 @@ from innercodes import symbols as symbol_lens
 from innercodes.lens_networks import TRAINED, Family
 from innercodes.maps import StageMap
 from innercodes.parameters import Run, refusal
+from innercodes.pictures import at_once
 from innercodes.symbol_survey import FITTED, UNSEEN, Shown, StageCode
 
 LENSES = ("symbols", "interactions", "telescope", "spectra")
@@ -73,7 +74,7 @@ def hear(network: nn.Module, shown: Shown, stages: Sequence[str], run: Run) -> S
     def batches() -> Iterator[Tensor]:
         # `collect` asks for the next batch when it is done with one: the boxes at hand are those of its maps.
         start = 0
-        for inputs, _ in shown.pictures.batches(BATCH):
+        for inputs, _ in shown.pictures.batches(at_once(shown.pictures, BATCH, run.device)):
             at["boxes"], at["size"] = shown.boxes[start : start + len(inputs)], tuple(inputs.shape[-2:])
             start += len(inputs)
             yield inputs
@@ -160,7 +161,7 @@ def stagewise_outputs(
     log-odds of the class (Ren et al. 2024, section 2). Players are patches of the picture; a masked one has `mask_value`.
     """
     stages, owner = tuple(readouts), patches(tuple(inputs.shape[-2:]), run.n_players).to(run.device)
-    chunk = BATCH if run.device.type == "cpu" else 1024
+    chunk = at_once(inputs, BATCH) if run.device.type == "cpu" else 1024
     network.eval()
     rows = []
     for picture, label in zip(inputs, classes, strict=True):
@@ -309,7 +310,7 @@ def _view(family: Family, kind: str, member: int, explained: Tensor, run: Run) -
 
 
 def _logits(network: nn.Module, shown: Shown, run: Run) -> Tensor:
-    batches = shown.pictures.batches(BATCH)
+    batches = shown.pictures.batches(at_once(shown.pictures, BATCH, run.device))
     found = activations.collect(network, batches, (activations.OUTPUT,), {}, device=run.device)
     return found[activations.OUTPUT]
 

@@ -17,6 +17,10 @@ from innercodes.parameters import ParameterError, refusal
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 SPLITS = ("train", "val", "test")
+CPU = torch.device("cpu")
+# Values of the pictures that a CPU takes at once. MobileNetV2 and ViT-tiny take half the time for 6 pictures of 224 pixels
+# that they take for 64, each.
+CACHED = 2**20
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,17 @@ class Pictures(Dataset):
     def tensors(self) -> tuple[Tensor, Tensor]:
         """All pictures and labels in memory: float32 (N, C, H, W), int64 (N,)."""
         return torch.stack([self.read(int(row)) for row in self.rows]), self.labels
+
+
+def at_once(inputs: Pictures | Tensor, most: int, device: torch.device = CPU) -> int:
+    """How many of the inputs, a tensor (N, ...) or pictures, go through a network together: at most `most`.
+
+    Fewer on a CPU where they are large: what a layer says to all of them is then still in the cache when the next one asks.
+    """
+    if device.type != "cpu" or not len(inputs):
+        return most
+    first = inputs[0] if isinstance(inputs, Tensor) else inputs[0][0]
+    return max(1, min(most, CACHED // max(first.numel(), 1)))
 
 
 def load(

@@ -18,7 +18,7 @@ from innercodes import activations, attacks, codebook, regions, symbol_checks, x
 from innercodes import symbols as lens
 from innercodes.codebook import Codebook
 from innercodes.parameters import Run, refusal
-from innercodes.pictures import Pictures
+from innercodes.pictures import Pictures, at_once
 from innercodes.symbols import CorrelationMap
 
 BOTH = ("trained", "untrained")
@@ -230,7 +230,7 @@ def responses(
 
     def batches() -> Iterator[Tensor]:
         # `collect` asks for the next batch when it is done with one: the boxes at hand are those of its maps.
-        start, loader = 0, iter(pictures.batches(BATCH))
+        start, loader = 0, iter(pictures.batches(at_once(pictures, BATCH, run.device)))
         while True:
             with clock.step("reading"):
                 batch = next(loader, None)
@@ -382,7 +382,7 @@ def _cost(passes: Clock, fits: Clock, fitted: int, unseen: int) -> dict[str, flo
 
 @torch.inference_mode()
 def _bare(network: nn.Module, pictures: Pictures, run: Run, clock: Clock) -> None:
-    for inputs, _ in pictures.batches(BATCH):
+    for inputs, _ in pictures.batches(at_once(pictures, BATCH, run.device)):
         with clock.step("bare"):
             network(inputs.to(run.device)).cpu()
 
@@ -423,7 +423,7 @@ def second_looks(
 def _look(network: nn.Module, shown: Shown, run: Run, seed: int, margin: float, pad: bool) -> Look:
     clock, start, parts = Clock(run.device), 0, []
     elsewhere = None
-    for inputs, labels in shown.pictures.batches(BATCH):
+    for inputs, labels in shown.pictures.batches(at_once(shown.pictures, BATCH, run.device)):
         if elsewhere is None:
             # The boxes of all pictures at once: a row's place then does not depend on the batch.
             blank = torch.empty(1, 1, 1, 1).expand(len(shown.boxes), 1, *inputs.shape[-2:])
@@ -623,7 +623,8 @@ def _held(inputs: Tensor, like: Pictures) -> Pictures:
 
 def _hit(network: nn.Module, inputs: Tensor, labels: Tensor, run: Run, seed: int) -> dict[str, Tensor]:
     found: dict[str, list[Tensor]] = {"PGD": [], "equal noise": []}
-    for number, (x, y) in enumerate(zip(inputs.split(BATCH), labels.split(BATCH), strict=True)):
+    most = at_once(inputs, BATCH)
+    for number, (x, y) in enumerate(zip(inputs.split(most), labels.split(most), strict=True)):
         x, y, s = x.to(run.device), y.to(run.device), 1000 * seed + number
         step = run.attack_step * run.attack_size
         hit = attacks.pgd(network, x, y, run.attack_size, run.attack_steps, s, 0, 1, step=step)
@@ -654,8 +655,8 @@ def _evasion(found: Survey, row: int, network: nn.Module, weight: float, tempera
 
 
 def _adaptive(objective: Objective, inputs: Tensor, labels: Tensor, boxes: Tensor, run: Run, seed: int) -> Tensor:
-    found = []
-    for number, (x, y, at) in enumerate(zip(*(part.split(BATCH) for part in (inputs, labels, boxes)), strict=True)):
+    found, most = [], at_once(inputs, BATCH)
+    for number, (x, y, at) in enumerate(zip(*(part.split(most) for part in (inputs, labels, boxes)), strict=True)):
         climb = objective(y.to(run.device), at, tuple(x.shape[-2:]))
         step = run.attack_step * run.attack_size
         hit = attacks.ascend(

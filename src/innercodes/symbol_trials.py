@@ -15,6 +15,7 @@ from innercodes import codebook, regions, symbol_checks, symbol_survey, xmeans
 from innercodes import symbols as lens
 from innercodes.codebook import Codebook
 from innercodes.parameters import refusal
+from innercodes.pictures import at_once
 from innercodes.symbol_studies import RESAMPLES, interval, mean_of_asked
 from innercodes.symbol_survey import BATCH, FITTED, GRID, MAPS_FROM, UNSEEN, Pool, Shown, Survey
 from innercodes.symbol_warnings import paired_auroc
@@ -106,7 +107,7 @@ def _logit_changes(
 ) -> Tensor:
     """`symbol_checks.logit_change` of many pictures, float64 (N,)."""
     found = []
-    for rows in torch.arange(len(inputs)).split(BATCH):
+    for rows in torch.arange(len(inputs)).split(at_once(inputs, BATCH, device)):
         x = inputs[rows].to(device)
 
         def change(maps: Tensor, rows: Tensor = rows, size: tuple[int, ...] = tuple(x.shape[-2:])) -> Tensor:
@@ -232,7 +233,8 @@ def _boxes(source: regions.Source, inputs: Tensor, predictions: Tensor, device: 
 def _certified(
     network: nn.Module, inputs: Tensor, boxes: Tensor, margin: float, pad: bool, device: torch.device
 ) -> Tensor:
-    parts = zip(inputs.split(BATCH), boxes.split(BATCH), strict=True)
+    most = at_once(inputs, BATCH, device)
+    parts = zip(inputs.split(most), boxes.split(most), strict=True)
     kept = [regions.certify(network, x.to(device), at.to(device), margin, pad=pad).kept.cpu() for x, at in parts]
     return torch.cat(kept)
 

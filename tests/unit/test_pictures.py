@@ -252,3 +252,17 @@ def test_outputs_by_number_by_wordnet_id_or_not_at_all():
     every = sorted(info.label_names())
     found = pictures.outputs_of(of_classes(*every), 1000)
     assert [info.index_to_label_name(int(i)) for i in found] == every
+
+
+def test_few_large_pictures_go_through_a_network_together():
+    """As many values as the most pictures of some size have, and one picture at least, whatever it holds."""
+    at_once, cuda = pictures.at_once, torch.device("cuda")
+    assert at_once(torch.zeros(300, 3, 32, 32), 128) == 128 and at_once(torch.zeros(2, 9), 64) == 64
+    for side in (80, 224, 500, 3000):
+        inputs = torch.zeros(1, 1, 1, 1).expand(9, 3, side, side)
+        found = at_once(inputs, 64)
+        assert found == 1 or found * 3 * side**2 <= pictures.CACHED < (found + 1) * 3 * side**2
+        assert at_once(inputs, 64, cuda) == 64
+    assert at_once(torch.zeros(0, 3, 224, 224), 64) == 64
+    shown = pictures.load("digits", "", 30, 20, 0)[0]
+    assert at_once(shown, 64) == at_once(shown.tensors()[0], 64) == 64
