@@ -165,17 +165,12 @@ def width(network: nn.Module, pictures: Pictures) -> int:
     return int(network(pictures[0][0][None].to(device)).shape[1])
 
 
-# fmt: off
 def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor | None) -> np.ndarray:
     """Whether each network is right on each picture, bool (networks, N); `outputs` says which output is which class."""
     if outputs is None:
         return np.zeros((len(networks), len(pictures)), dtype=bool)
-    rows = [
-        np.concatenate([is_right(network, x, outputs[y]) for x, y in pictures.batches(CHUNK)])
-        for network in networks
-    ]
-    return np.stack(rows)
-# fmt: on
+    batches = pictures.batches(at_once(pictures, CHUNK, next(networks[0].parameters()).device))
+    return np.stack([np.concatenate([is_right(one, x, outputs[y]) for x, y in batches]) for one in networks])
 
 
 def accuracies_on(
