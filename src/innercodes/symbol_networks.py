@@ -536,9 +536,12 @@ def last_symbols(run: Run, network: nn.Module, material: Material, seed: int) ->
 
 
 def strongest_weight(table: DataFrame) -> float:
-    """The weight of `symbol_trials.evasions` that an attacker takes: the lowest AUROC among those that succeed half as often as
-    the most successful one, ties to the smaller weight.
+    """The weight of `symbol_trials.evasions` that an attacker on symbols takes, above 0 where one is: at 0 none is attacked.
+
+    The lowest AUROC among those that succeed half as often as the most successful one, ties to the smaller weight.
     """
+    raising = table[table["weight"] > 0]
+    table = raising if len(raising) else table
     able = table[table["auroc"].notna() & (table["success"] >= table["success"].max() / 2)]
     if not len(able):
         return float(table["weight"].iloc[0])

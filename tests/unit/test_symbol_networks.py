@@ -323,6 +323,10 @@ def test_the_attacker_takes_the_weight_that_hides_best_among_those_that_succeed(
     table = pd.DataFrame({"weight": [0.1, 1, 10, 100], "success": [0.9, 0.8, 0.6, 0.1], "auroc": [0.8, 0.6, 0.6, 0.2]})
     assert symbol_networks.strongest_weight(table) == 1
     assert symbol_networks.strongest_weight(table.assign(auroc=float("nan"))) == 0.1
+    # Without a weight the symbols are not attacked: taken only where nothing else was tried.
+    rare = pd.DataFrame({"weight": [0.0, 1.0, 10.0], "success": [1.0, 0.4, 0.3], "auroc": [0.7, 0.8, 0.75]})
+    assert symbol_networks.strongest_weight(rare) == 10
+    assert symbol_networks.strongest_weight(rare[:1]) == 0
 
 
 # Other domains, and what a run can not judge
