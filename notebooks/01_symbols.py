@@ -763,7 +763,7 @@ take("SYM-12", symbol_warnings.synchrony(survey))
 #
 # And an attacker who knows the score can attack it too. The second attack also raises the symbol score of its wrong answer.
 # For this, symbols are made soft, so that the score has a gradient. Several weights of the score in the attack are tried, and
-# the attacker takes the weight that works best for him.
+# the attacker takes the weight above 0 that works best for him. (At 0 it is the attack from before.)
 
 # %%
 hit_rows = shown.spread(attack_samples)

@@ -936,10 +936,11 @@ results
 # Question 1 has a yes with a warning. Stages that condense have steeper spectra, and in untrained networks it is the other way
 # round. But with the stages of each network exchanged the number is as large. So the link is one between two architectures.
 #
-# The other answers are no. Diverse codes do not carry more symbol information; if anything, they carry less (2). All lenses
-# together warn less well than the best usual score of each task; the best single lens, symbols, stands between max-softmax
-# and Mahalanobis (4). Dropout moved two of the four lenses as coding theory says, interactions and spectra (5). The units of
-# a sparse autoencoder know the parts no better than neurons, units of a map or even random projections of the same number (7).
+# The other answers are no. Diverse codes do not carry more symbol information: the correlation is negative, but with
+# permuted labels it is negative as well, so read no more into it (2). All lenses together warn less well than the best
+# usual score of each task; the best single lens, symbols, stands between max-softmax and Mahalanobis (4). Dropout moved
+# two of the four lenses as coding theory says, interactions and spectra (5). The units of a sparse autoencoder know the
+# parts no better than neurons, units of a map or even random projections of the same number (7).
 #
 # So the lenses agree about *whether* a network has learned, and hardly about anything finer. Read each verdict with its
 # baseline: the untrained twin, the other seeds, the score that costs nothing. Where a lens and a baseline agree, the lens was

@@ -95,9 +95,7 @@ def locate(attacked: Attacked, atlas: Atlas) -> Attacked:
         members = attacked.networks[kind]
         said = [
             {
-                name: maps.collect({kind: [net]}, list(x.split(at_once(x, CHUNK, run.device))), atlas.stages, run)[
-                    kind
-                ][0]
+                name: maps.collect({kind: [net]}, _split(x, run), atlas.stages, run)[kind][0]
                 for name, x in attacked.variants[kind][j].items()
             }
             for j, net in enumerate(members)
@@ -117,6 +115,10 @@ def locate(attacked: Attacked, atlas: Atlas) -> Attacked:
             for i in range(len(run.seeds))
         ]
     return dataclasses.replace(attacked, units=units)
+
+
+def _split(inputs: Tensor, run: Run) -> list[Tensor]:
+    return list(inputs.split(at_once(inputs, CHUNK, run.device)))
 
 
 def _each_seed(rows: Mapping[str, Sequence[Any]], run: Run) -> dict[str, list[Any]]:
@@ -271,9 +273,10 @@ def smallest_flips(network: nn.Module, inputs: Tensor, targets: Tensor, run: Run
         left = np.flatnonzero(np.isinf(found))
         if not len(left):
             break
-        for part in np.array_split(left, -(-len(left) // most)):
+        for k, part in enumerate(np.array_split(left, -(-len(left) // most))):
             x, y = inputs[part].to(run.device), targets[part].to(run.device)
-            hit = attacks.pgd(network, x, y, share * run.attack_size, run.flip_steps, 1000 * seed + number, 0, 1)
+            start = 1000 * seed + len(FLIPS) * k + number
+            hit = attacks.pgd(network, x, y, share * run.attack_size, run.flip_steps, start, 0, 1)
             found[part[is_right(network, hit.cpu(), targets[part]) == 0]] = share * run.attack_size
     return found
 
@@ -343,8 +346,7 @@ def flips(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas, label
 @torch.no_grad()
 def _margin(network: nn.Module, inputs: Tensor, run: Run) -> np.ndarray:
     """Largest minus second largest probability."""
-    parts = inputs.split(at_once(inputs, CHUNK, run.device))
-    found = [network(x.to(run.device)).double().softmax(-1).topk(2).values.cpu() for x in parts]
+    found = [network(x.to(run.device)).double().softmax(-1).topk(2).values.cpu() for x in _split(inputs, run)]
     top = torch.cat(found)
     return (top[:, 0] - top[:, 1]).numpy()
 
@@ -394,13 +396,13 @@ def nonlinear_share(network: nn.Module, stage: str, inputs: Tensor, changed: Ten
 
     Jd comes from forward differentiation. A change that moves nothing has the share 0.
     """
-    found, most = [], at_once(inputs, CHUNK, run.device)
+    found = []
     # The fused kernels of attention and of recurrent layers have no forward derivative.
     attention = torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH)
     recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
     plain = torch.backends.mkldnn.flags(enabled=False) if recurrent else contextlib.nullcontext()
     with _saying(network, stage) as said, attention, plain, torch.no_grad():
-        for x, y in zip(inputs.split(most), changed.split(most), strict=True):
+        for x, y in zip(_split(inputs, run), _split(changed, run), strict=True):
             x, y = x.to(run.device), y.to(run.device)
             before, linear = torch.func.jvp(said, (x,), (y - x,))
             moved = said(y) - before
@@ -459,8 +461,7 @@ def aimed(networks: Sequence[nn.Module], attacked: Attacked, atlas: Atlas) -> di
             changed = attacked.variants["trained"][i]["PGD"]
             if stage is not None:
                 changed = stage_attack(network, stage, attacked.inputs, run, seed)
-            parts = list(changed.split(at_once(changed, CHUNK, run.device)))
-            codes = maps.collect({"trained": [network]}, parts, atlas.stages, run)["trained"][0]
+            codes = maps.collect({"trained": [network]}, _split(changed, run), atlas.stages, run)["trained"][0]
             rows["accuracy"].append(float(is_right(network, changed, attacked.targets).mean()))
             for j in range(i, len(run.seeds), len(networks)):
                 for name in atlas.stages:

@@ -66,6 +66,7 @@ def at_once(inputs: Pictures | Tensor, most: int, device: torch.device = CPU) ->
     """How many of the inputs, a tensor (N, ...) or pictures, go through a network together: at most `most`.
 
     Fewer on a CPU where they are large: what a layer says to all of them is then still in the cache when the next one asks.
+    Attacks leave the device out: each batch draws its random start, and the starts are to be the same on every device.
     """
     if device.type != "cpu" or not len(inputs):
         return most
