@@ -33,8 +33,8 @@
 # 6. Can each lens tell a trained network from an untrained one, and from one that learned shuffled labels?
 # 7. Which units match known parts best: those of a sparse autoencoder, symbols, units of a map, neurons, or random projections?
 #
-# These are *our* questions. Each was written down with its test before the first run. No answer counts for or against a paper.
-# The answer "no" is as good as the answer "yes".
+# These are *our* questions. What their words mean is said where each is asked. Each was written down with its test before the
+# first run. No answer counts for or against a paper. The answer "no" is as good as the answer "yes".
 #
 # **Sources of the lenses.** {cite:t}`lee2024symbols`, {cite:t}`ren2024`, {cite:t}`lee2023telescope`, {cite:t}`marshall2024`.
 # ```
@@ -48,7 +48,8 @@
 # - find out which lens warns first, at equal false alarms (exercise 5),
 # - find units of a layer that stand for known parts (exercise 6).
 #
-# You will see how one pass over the pictures serves four lenses, and how a hidden stage gets interactions of its own.
+# You will see how what is kept of one pass over the pictures serves four lenses, and how a hidden stage gets interactions of
+# its own.
 #
 # You need chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
 
@@ -178,10 +179,16 @@ families = lens_networks.families(asked, material)
 }
 
 # %% [markdown]
-# Each network is shown the pictures once. All four lenses live on what is kept of each stage in this pass.
+# Each network sees pictures in two roles. Lenses are fitted on the *fitted* pictures. What they say is measured on *unseen*
+# ones.
+#
+# What is kept of each stage in one pass over the pictures serves all four lenses. Interactions need one thing more: the same
+# pictures with patches hidden. And the moving dot of chapter 04 is shown as well.
 #
 # - **Symbols** take the response in the object's box, pooled to 3 × 3 cells: vectors that are embedded and clustered.
-# - The **telescope** takes the vector code of each picture, four numbers for each channel, and lays a map over the codes.
+# - The **telescope** takes the vector code of each picture, four numbers for each channel. It lays a *map* over the codes: a
+#   grid of units, each of which becomes like the codes near it. The ten units most like a picture are its *best units*. The
+#   edges of the grid are joined, so that it is a *torus*.
 # - **Spectra** take some values of the whole response, and ask how fast the variance of its principal components falls.
 # - **Interactions** take the mean of each channel, one of the four numbers of the vector code. The next section says how.
 #
@@ -191,8 +198,8 @@ families = lens_networks.families(asked, material)
 # means $\bar a_s(x)$ of the fitted pictures. The network up to stage $s$, with this readout in the place of the rest, is its
 # *stage-wise network*.
 #
-# Its players are patches of the picture: $S$ is a set of patches, while $s$ is a stage. Its masked output for a picture $x$
-# with class $c$ is the log-odds
+# Its players are patches of the picture, here six: $S$ is a set of patches, while $s$ is a stage. A *mask* says which patches
+# are shown, so there are $2^6 = 64$ masks. The masked output for a picture $x$ with class $c$ is the log-odds
 #
 # $$ v_s(S) = \log \frac{p_s(c \mid x_S)}{1 - p_s(c \mid x_S)}, \qquad
 # p_s(\cdot \mid x_S) = \operatorname{softmax}\bigl(W_s \bar a_s(x_S) + b_s\bigr) $$ (eq-readout)
@@ -221,7 +228,8 @@ dividends = interactions.harsanyi(outputs)
 }
 
 # %% [markdown]
-# The sum of all interactions is the output on the whole picture, as it must be.
+# The sum of all interactions, that of no patch included (the output with all hidden), is the output on the whole picture, as
+# it must be.
 #
 # Now the same is done for every network, every stage and every lens. Maps and spectra are computed again on resampled
 # pictures: these give the intervals.
@@ -238,17 +246,18 @@ table.groupby(["family", "kind", "stage"], sort=False)[
 #
 # - `information`, *class information*: the adjusted mutual information of symbol and class, with the same number of symbols
 #   at every stage; 0 is what permuted pictures give (chapter 01).
-# - `unit_distance`, *unit distance / loss*: how far apart codes lie, in steps that the map can resolve; small where a stage
-#   condenses (chapter 03).
-# - `relative_spread`, *class spread*: how far a class is spread over the map, divided by the same for shuffled labels
-#   (chapter 03).
-# - `alpha`: the slope of the spectrum; lower is steeper (chapter 04).
-# - `explained`, *R² of the strongest*: how much of all masked outputs the strongest 5 % of the interactions explain; it can
-#   fall below 0.
+# - `unit_distance`, *unit distance / loss*: the median distance between units of the map, divided by how far codes lie from
+#   their nearest unit. It is small where a stage condenses, that is, where all its codes are nearly alike (chapter 03).
+# - `relative_spread`, *class spread*: how far the pictures of a class lie apart on the map, divided by the same for groups of
+#   pictures drawn at random (not: the twin with shuffled labels). 1 is chance; lower is better (chapter 03).
+# - `alpha`: sort the variances of the principal components, largest first, and draw them on logarithmic axes. Alpha is the
+#   slope. −1.5 is steeper than −1: fewer components hold most of the variance (chapter 04).
+# - `explained`, *R² of the strongest*: how much of all masked outputs the strongest 5 % of the interactions explain, median
+#   over pictures. Below 0 they are a worse guess than the mean output.
 #
-# The figure has three numbers more: the *expected score* of symbols (chapter 01), the *action* of the response to a moving
-# dot (chapter 04), and the *high-order share*: how much of the strength of all interactions is in those of more than half of
-# the patches.
+# The figure has three numbers more. The *expected score* says how likely the symbols of a picture are for the class that the
+# network names (chapter 01). The *action* says how far the response jumps from frame to frame while a dot moves (chapter 04).
+# The *high-order share* says how much of the strength of all interactions is in those of more than half of the patches.
 
 # %% tags=["hide-input"]
 shown = list(lens_figures.SUMMARY)
@@ -298,18 +307,22 @@ Markdown(
 plots.show(
     lens_figures.order_strengths(table, n_players),
     name="orders",
-    alt="Share of interaction strength by order, a line for each stage and a panel for each kind of network. Order 1: "
+    alt="Mean strength of a single interaction by order, divided by the sum over orders, a line for each stage and a panel for "
+    "each kind of network. Order 1: "
     + listed(
         table.groupby(["family", "kind", "stage"], sort=False, as_index=False)["strength_1"].mean(), "strength_1",
         ("family", "kind", "stage"),
     )
     + ".",
-    caption=f"Mean strength of the interactions of each order at the stages of {families[0].name}, as a share of all orders.",
+    caption="How strong a single interaction of each order is on average, divided by the sum over orders, at the stages of "
+    f"{families[0].name}.",
 )  # fmt: skip
 
 # %% [markdown]
-# In the last figure, ask whether deeper stages have more of their strength in high orders, and whether the untrained network
-# differs from the trained one there.
+# The *order* of an interaction is the number of its patches. The last figure shows how strong a single interaction of each
+# order is on average, divided by the sum over orders. The axis is logarithmic. Ask whether lines of deeper stages fall more
+# slowly, and whether those of the untrained network do. (How much strength all high orders have *together* is the high-order
+# share in the figure before.)
 #
 # ## Question 1: do stages that condense have steeper spectra?
 #
@@ -343,11 +356,20 @@ plots.show(
 )
 
 # %% [markdown]
-# Look at the filled dots without the open ones. The claim is about the correlation within the filled ones, with depth, the
-# size of the dots, taken out.
+# Look at the filled dots alone: the claim is about them. Do they rise from left to right in the left panel? Compare dots of
+# the same size, since size is depth, and depth is taken out.
 #
-# Then look at circles and squares apart: each shape is one architecture. Exchanging stages within each network destroys what
-# goes together *within* a network and keeps what differs *between* networks.
+# Then look at one shape at a time: each shape is one architecture. The table below has the two correlations within each. The
+# right column belongs to question 2.
+#
+# The control exchanges the stages within each network. It destroys what goes together *within* a network and keeps what
+# differs *between* networks.
+
+# %%
+keep("within", lens_studies.within(points)).round(2)
+
+# %% [markdown]
+# What the control says of this run:
 
 # %% tags=["hide-input"]
 if not isinstance(condensed, str):
@@ -368,7 +390,11 @@ if not isinstance(condensed, str):
 #
 # Chapter 03 finds codes *diverse* where units of the map lie far apart. Chapter 01 asks what symbols say about the class. If
 # diversity serves to tell classes apart, symbols should say more about the class at stages with diverse codes. The right
-# panel above shows the points. As a control, labels are exchanged between whole pictures.
+# panel above shows the points.
+#
+# There are two controls. In one, the labels of whole pictures are exchanged, once. With a dozen and a half points its
+# correlation may well be 0.25 away from 0, so only a much larger number means something. In the other, stages are exchanged
+# within each network, as before.
 
 # %%
 results.take("LENS-2", lens_studies.diverse_and_telling(views))
@@ -384,11 +410,13 @@ results.take("LENS-2", lens_studies.diverse_and_telling(views))
 #
 # - *symbols*: the share of cells whose symbol changes,
 # - *telescope*: how far its best units move on the torus,
-# - *spectra*: how far random projections move, divided by their spread,
+# - *spectra*: how far *random projections* move, divided by their spread (a projection is a sum of the stage's values with
+#   random weights),
 # - *interactions*: how much those of more than half of the patches change, divided by the strength of all.
 #
 # The AUROC is the chance that an attacked picture moved farther than a noisy one. 0.5 means that a lens sees no more than
-# noise. The claim takes the *smallest* AUROC of the four lenses, at the stage where their mean is largest.
+# noise. The claim takes the *smallest* AUROC of the four lenses, at the stage where their mean is largest. It also asks how
+# many of the lenses are themselves highest there. Where a lens has the same AUROC at several stages, the first counts.
 
 # %%
 changes = lens_studies.attack(views)
@@ -419,7 +447,7 @@ Markdown(
 )
 
 # %% [markdown]
-# ## Question 4: which lens warns first?
+# ## Question 4: which lens warns best?
 #
 # There are three reasons not to trust an answer: the network errs, the picture is of no known class, or the picture was
 # attacked. Each is a *task*: tell such pictures from right predictions. Each lens has a number for one picture at the last
@@ -428,9 +456,10 @@ Markdown(
 # - *symbols*: the expected symbol score of the predicted class,
 # - *interactions*: minus the share of strength of high order,
 # - *telescope*: minus the distance of the best units to the centre of the predicted class,
-# - *spectra*: minus the squared principal component, divided by its variance: the mean over the window of the power law.
+# - *spectra*: minus how unusual the picture is along the principal components from which alpha is taken: the square of each
+#   component over its variance, mean over components.
 #
-# Their combination is a logistic regression whose weights come from the other half of the pictures.
+# Their combination is a logistic regression, one for each task. Its weights come from the other half of the pictures.
 #
 # Beside them stand scores that need no lens: max-softmax {cite:p}`hendrycks2017`, energy {cite:p}`liu2020energy` and Mahalanobis
 # {cite:p}`lee2018mahalanobis`. In each task the claim compares the combination with the best of these three. All scores are asked
@@ -464,6 +493,9 @@ if not isinstance(warned_of, str):
     )
 
 # %% [markdown]
+# The AUROC is the chance that a right picture has the higher score. Below 0.5 a score points the wrong way: it calls such
+# pictures more normal than right ones.
+#
 # Two cautions. As in chapter 01, a score that falls with every error also falls with attacks, since these make the network
 # err. And the weights of the combination have seen examples of what they warn of; the usual scores have not.
 #
@@ -477,7 +509,9 @@ if not isinstance(warned_of, str):
 # - *symbols*: more of them stay the same when units are silenced, that is, set to 0,
 # - *interactions*: less strength in high orders, which need many patches at once.
 #
-# Each difference is dropout minus plain, mean over stages and seeds.
+# Each difference is dropout minus plain, mean over stages and seeds. Beside it stands how much two plain networks differ that
+# were trained from different seeds. A difference smaller than that is not worth much, whatever its interval over pictures
+# says.
 
 # %%
 twins = lens_networks.twin_family(families)
@@ -522,6 +556,8 @@ if twins is not None:
 # Each lens gets one number at the last stage, the one that its chapter cares about most: class information (symbols), R² of
 # the strongest (interactions), class spread (telescope), alpha (spectra). A lens tells the networks apart if the trained one
 # differs from *both* others.
+#
+# R² of the strongest is here the mean over pictures. A few bad ones pull it down, so it is lower than in the first table.
 
 # %%
 numbers = lens_studies.main_numbers(views, twins)
@@ -553,13 +589,19 @@ if twins is not None:
 # $$ z = \operatorname{TopK}\bigl(W_e (x - \mu) + b\bigr), \qquad \hat x = \mu + W_d\, z $$ (eq-topk)
 #
 # where $\mu$ is the mean response, $W_e$ and $b$ give the units their responses, and the columns of $W_d$ are the directions.
-# TopK keeps the largest entries and puts the others to 0.
+# TopK keeps the largest entries, here four (`active`), and puts the others to 0.
 #
 # Here we know what each cell shows. For each part we choose the best unit on one half of the pictures and ask it on the other
 # half. The unit's number is the AUROC of cells that show the part against all other cells.
 #
-# Every kind has the same number of units. A unit may speak for a part by responding, or by falling silent. We take how
-# strongly units respond *before* a winner is chosen among them: before TopK, and before the nearest symbol or map unit wins.
+# Every kind has the same number of units: as many as the stage has channels, and at most 64. So this autoencoder has no more
+# units than there are neurons, while sparse autoencoders mostly have many more.
+#
+# The chance level is made by giving the cells of a picture the parts of another picture. It lies above 0.5: parts keep their
+# places in the box, and a unit that only knows places knows something.
+#
+# A unit may speak for a part by responding, or by falling silent. We take how strongly units respond *before* a winner is
+# chosen among them: before TopK, and before the nearest symbol or map unit wins.
 
 # %%
 matched = sparse_units.matches(views)
@@ -594,7 +636,8 @@ if len(matched.parts):
             alt="AUROC of the best unit of each kind for each part: "
             + listed(each, "value", ("reader", "part"), most=60)
             + ".",
-            caption="The same for each part, at the stage where it is highest (trained networks, mean over seeds).",
+            caption="The same for each part, at the stage where that kind of unit is best for it on these same pictures, so that all "
+            "numbers are a little high (trained networks, mean over seeds).",
         )
 
 # %% tags=["hide-input"]
@@ -609,8 +652,8 @@ if show_examples and known and material.unseen.pictures.embedded:
         name="montage",
         alt="Rows of regions with one cell outlined, a row for each of the six most frequent symbols of the last stage, with the "
         "commonest true part of its cells and its share.",
-        caption="Regions of the most frequent symbols of the last stage: the units of the first lens, to look at (first seed); "
-        f"{parts.scenes.CREDIT}.",
+        caption="Regions of the most frequent symbols of the last stage, as X-means finds them (first seed). The symbols that "
+        f"question 7 matches are other clusters of the same cells; {parts.scenes.CREDIT}.",
     )  # fmt: skip
 
 # %% [markdown]
@@ -620,8 +663,8 @@ if show_examples and known and material.unseen.pictures.embedded:
 # network share its start. The intervals are over pictures, not over architectures.
 #
 # **Between networks or within.** The registered test of questions 1 and 2 takes the stages of all networks together. Where
-# two architectures differ in both numbers, that alone makes a correlation. The control with exchanged stages shows how much.
-# The verdict does not take it into account.
+# two architectures differ in both numbers, that alone makes a correlation. The control with exchanged stages and the table of
+# single architectures show how much. The verdicts do not take them into account.
 #
 # **One number for a lens.** Each lens has many numbers. We fixed one for each question before the run. Another number may
 # give another answer. The summary figure shows eight.
@@ -927,20 +970,37 @@ results
 #
 # ## Summary
 #
-# Every lens sees that a network has learned. At the last stage each tells the trained network from its untrained twin, and
-# from the twin that learned shuffled labels (question 6). This is the one plain yes.
+# Every lens sees that a network has learned. At the last stage of the ResNet each tells the trained network from its
+# untrained twin, and from the twin that learned shuffled labels (question 6). Spectra do so with the least to spare: the
+# slope is −1.56, after shuffled labels −1.32, without training −0.46, and seeds differ by 0.12. This is the one plain yes.
 #
-# Every lens sees an attack, too. At the last stage, where pictures move most, each tells attacked from noisy pictures
-# almost without error. But only half of the lenses see it best at that stage, so question 3 is *partly* true.
+# Every lens sees an attack, too. At the last stage, where their mean AUROC is largest, each tells attacked from noisy
+# pictures almost without error (0.97 or more). But the untrained network was attacked as well, and there interactions (0.93)
+# and spectra (1.00) see it nearly as well. Symbols (0.77) and the telescope (0.69) do not.
 #
-# Question 1 has a yes with a warning. Stages that condense have steeper spectra, and in untrained networks it is the other way
-# round. But with the stages of each network exchanged the number is as large. So the link is one between two architectures.
+# Question 3 is *partly* true: three lenses of four had to be best at that stage. Symbols and the telescope are. Interactions
+# are best one stage earlier, by 0.01. Spectra have 1.00 at every stage, and such a tie counts for the first stage. Counted
+# for the last, the answer would be a yes.
 #
-# The other answers are no. Diverse codes do not carry more symbol information: the correlation is negative, but with
-# permuted labels it is negative as well, so read no more into it (2). All lenses together warn less well than the best
-# usual score of each task; the best single lens, symbols, stands between max-softmax and Mahalanobis (4). Dropout moved
-# two of the four lenses as coding theory says, interactions and spectra (5). The units of a sparse autoencoder know the
-# parts no better than neurons, units of a map or even random projections of the same number (7).
+# Question 1 has a yes with a warning. Over all stages, condensed ones have steeper spectra (0.24, interval 0.15 to 0.33). In
+# untrained networks it is the other way round (−0.96). And with the stages of each network exchanged the number is as large
+# (0.24). So it is a difference between the two architectures. Within the ResNets alone the sign is the other one (−0.47).
+#
+# The other answers are no. Diverse codes do not carry more symbol information: over all stages the correlation is negative
+# (−0.44, interval −0.73 to −0.01). But this, too, is a difference between the two architectures: within each of them it is
+# positive (0.36 and 0.73). So read no more into it (2).
+#
+# All lenses together warn less well than the best usual score of each task: their AUROC is lower by 0.13 (interval 0.08 to
+# 0.18). Over the three tasks their mean is 0.74. The best single lens, symbols, has 0.72. Max-softmax has 0.67, and
+# Mahalanobis alone 0.77 (4).
+#
+# Dropout moved two of the four lenses as coding theory says. Spectra moved by more than two plain networks differ (−0.10;
+# seeds differ by 0.03). Interactions moved by less (−0.006; seeds differ by 0.011). Symbols did not move, and the telescope
+# moved far to the other side (1.01; seeds differ by 0.04). And the dropout networks are worse: they name 67 to 82 % right,
+# the plain ones 84 to 91 % (5).
+#
+# The units of a sparse autoencoder know the parts no better than symbols, neurons, units of a map or even random projections
+# of the same number: 0.84, where the others have 0.83 to 0.85 (7).
 #
 # So the lenses agree about *whether* a network has learned, and hardly about anything finer. Read each verdict with its
 # baseline: the untrained twin, the other seeds, the score that costs nothing. Where a lens and a baseline agree, the lens was

@@ -127,25 +127,37 @@ def correlation(values: np.ndarray) -> Estimate:
 
 def condensed_and_steep(found: Views, permutations: int = 999) -> dict[str, Any] | str:
     """LENS-1: unit distance over loss, and alpha. Stages are exchanged within each network for the chance level."""
-
-    def exchanged() -> dict[str, float]:
-        distance, alpha, depth = (points(found, TRAINED, name)[0] for name in ("distance", "alpha", "depth"))
-        rng, owner = np.random.default_rng(found.run.seed), owners(found, TRAINED)
-        order = np.lexsort((rng.random((permutations, len(owner))), np.broadcast_to(owner, (permutations, len(owner)))))
-        mixed = spectra.partial_spearman(distance, alpha[order], depth)
-        return {"stages exchanged": float(np.nanmean(mixed))}
-
-    return together(found, "distance", "alpha", exchanged)
+    return together(found, "distance", "alpha", lambda: {"stages exchanged": _exchanged(found, "alpha", permutations)})
 
 
-def diverse_and_telling(found: Views) -> dict[str, Any] | str:
-    """LENS-2: unit distance over loss, and what symbols say about the class."""
+def diverse_and_telling(found: Views, permutations: int = 999) -> dict[str, Any] | str:
+    """LENS-2: unit distance over loss, and what symbols say about the class. Chance levels: once with labels permuted, and as LENS-1."""
 
-    def permuted() -> dict[str, float]:
+    def chance() -> dict[str, float]:
         distance, moved, depth = (points(found, TRAINED, name)[0] for name in ("distance", "permuted", "depth"))
-        return {"labels permuted": float(spectra.partial_spearman(distance, moved, depth))}
+        return {
+            "labels permuted": float(spectra.partial_spearman(distance, moved, depth)),
+            "stages exchanged": _exchanged(found, "information", permutations),
+        }
 
-    return together(found, "distance", "information", permuted)
+    return together(found, "distance", "information", chance)
+
+
+def _exchanged(found: Views, second: str, permutations: int) -> float:
+    """The mean correlation with distance, given depth, when the stages of each trained network are exchanged at random."""
+    distance, other, depth = (points(found, TRAINED, name)[0] for name in ("distance", second, "depth"))
+    rng, owner = np.random.default_rng(found.run.seed), owners(found, TRAINED)
+    order = np.lexsort((rng.random((permutations, len(owner))), np.broadcast_to(owner, (permutations, len(owner)))))
+    return float(np.nanmean(spectra.partial_spearman(distance, other[order], depth)))
+
+
+def within(table: DataFrame) -> DataFrame:
+    """Both correlations in each architecture by itself, from the points of `scatter`: family, kind, and a column for each claim."""
+    rows = []
+    for (family, kind), own in table.groupby(["family", "kind"], sort=False):
+        pairs = (spectra.partial_spearman(own["distance"], own[name], own["depth"]) for name in ("alpha", "information"))
+        rows.append((family, kind, len(own), *map(float, pairs)))
+    return DataFrame(rows, columns=["family", "kind", "stages", "condensed and steep", "diverse and telling"])
 
 
 def scatter(found: Views) -> DataFrame:

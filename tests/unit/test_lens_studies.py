@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from pandas import DataFrame
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
@@ -80,6 +81,22 @@ def test_the_correlation_is_partial():
     distance, alpha = (lens_studies.points(made, "trained", name)[0] for name in ("distance", "alpha"))
     assert spearmanr(distance, alpha).statistic > 0.8
     assert abs(lens_studies.condensed_and_steep(made, 50)["value"]) < 0.5
+
+
+def test_each_architecture_by_itself():
+    """A link between two architectures alone may turn round within each of them."""
+    distance = np.tile([1.0, 3.0, 2.0, 4.0], 2)
+    alpha = np.concatenate([-distance[:4], 10 - distance[4:]])
+    distance = distance + np.repeat([0.0, 10.0], 4)
+    table = DataFrame(
+        {
+            "family": np.repeat(["a", "b"], 4), "kind": "trained", "depth": np.tile([0.0, 1.0, 0.0, 1.0], 2),
+            "distance": distance, "alpha": alpha, "information": 2 * distance,
+        }
+    )  # fmt: skip
+    found = lens_studies.within(table)
+    assert found["family"].tolist() == ["a", "b"] and found["stages"].tolist() == [4, 4]
+    assert np.allclose(found["condensed and steep"], -1) and np.allclose(found["diverse and telling"], 1)
 
 
 def test_correlations_stay_within_their_range():
