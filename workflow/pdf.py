@@ -3,18 +3,24 @@
 The pages of the site become one page: ids get the page's name before them, links within the book lead within the file.
 """
 
+import contextlib
 import html
 import os
 import posixpath
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import runs
 import version
 import yaml
 from bs4 import BeautifulSoup, Tag
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 ROOT = runs.ROOT
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -27,10 +33,20 @@ article { break-before: page; }
 article.ic-title { break-before: auto; padding-top: 30vh; text-align: center; }
 figure, .ic-claim, .ic-claimed, tr { break-inside: avoid; }
 h1, h2, h3 { break-after: avoid; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+/* The theme hides the first heading of a page, since its own print has a title elsewhere. */
+.bd-main .bd-content .bd-article h1:first-of-type { display: block; }
+/* Code that may not break over pages moves to the next one, and leaves its empty frame behind. */
+div.cell_input, div[class*="highlight"], pre { display: block !important; overflow: visible !important; break-inside: auto !important; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; orphans: 4; widows: 4; }
+div.math { break-inside: avoid; }
+table.dataframe { font-size: 0.7rem; }
+table.dataframe :is(th, td) { padding: 0.1rem 0.3rem !important; }
 .ic-scroll { overflow: visible; }
+.bd-main .bd-content { margin-left: 0; }
+.ic-claimed { grid-template-columns: minmax(0, 1fr) minmax(0, 22rem); }
 .ic-table { font-size: 0.62rem; table-layout: auto; overflow-wrap: anywhere; }
 .ic-table :is(th, td) { min-width: 0 !important; white-space: normal !important; padding: 0.15rem; }
+.cell.tag_hide-input > details { display: none !important; }
 .headerlink, .ic-filters, .ic-menu, .copybtn, .prev-next-area, .toctree-wrapper { display: none !important; }
 """
 DRAW = """async () => {
@@ -40,6 +56,14 @@ DRAW = """async () => {
     box.scrollIntoView();
     for (let i = 0; i < 600 && box.dataset.drawn !== "yes"; i++) await new Promise((r) => setTimeout(r, 100));
     if (box.dataset.drawn !== "yes") throw new Error("not drawn: " + box.getAttribute("aria-label"));
+    // What WebGL draws is not printed: a picture stands in its place.
+    if (!box.querySelector(".gl-container canvas, .gl-container svg")) continue;
+    const picture = new Image();
+    picture.src = await Plotly.toImage(box, {format: "png", width: box.clientWidth, height: box.clientHeight, scale: 2});
+    await picture.decode();
+    Plotly.purge(box);
+    picture.style.width = "100%";
+    box.replaceChildren(picture);
   }
 }"""
 
@@ -81,7 +105,7 @@ def single(site: Path, names: list[str], title: str) -> str:
         f'<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light" data-content_root="{site.name}/"><head><meta charset="utf-8">'
         f"<title>{html.escape(title)}</title>{head}<style>{STYLE}</style>{scripts}</head><body>"
         f"<main id='main-content' class='bd-main'><div class='bd-content'><div class='bd-article-container'>"
-        f"<article class='ic-title'><h1>{html.escape(title)}</h1><p>Recorded runs have pages of their own, on the site.</p>"
+        f"<article class='ic-title'><h1>{html.escape(title)}</h1><p>The site has more: recorded runs, and the code of every figure.</p>"
         f"</article>{''.join(bodies)}</div></div></main></body></html>"
     )
 
@@ -133,24 +157,31 @@ def browser() -> str:
     return found
 
 
-def printed(page: Path, target: Path) -> None:
-    """Print a page, its formulas and figures drawn. Raises PdfError when a script of it fails."""
+@contextlib.contextmanager
+def opened(page: Path) -> Iterator["Page"]:
+    """A page in Chromium with its formulas and figures drawn. Raises PdfError when a script of it fails."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox", "--disable-gpu"])
-        opened = running.new_page(viewport={"width": 800, "height": 1100}, color_scheme="light")
-        opened.set_default_timeout(600_000)
+        found = running.new_page(viewport={"width": 800, "height": 1100}, color_scheme="light")
+        found.set_default_timeout(600_000)
         errors: list[str] = []
-        opened.on("pageerror", lambda error: errors.append(str(error)))
-        opened.goto(page.as_uri())
-        opened.evaluate(DRAW)
+        found.on("pageerror", lambda error: errors.append(str(error)))
+        found.goto(page.as_uri())
+        found.evaluate(DRAW)
         if errors:
             raise PdfError(f"the page for print does not work: {errors[0]}")
-        partial = target.with_suffix(".partial.pdf")
-        opened.pdf(path=partial, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
-        partial.replace(target)
+        yield found
         running.close()
+
+
+def printed(page: Path, target: Path) -> None:
+    """Print a page. Raises PdfError when a script of it fails."""
+    with opened(page) as found:
+        partial = target.with_suffix(".partial.pdf")
+        found.pdf(path=partial, prefer_css_page_size=True, print_background=True, outline=True, tagged=True)
+        partial.replace(target)
 
 
 def make(site: Path, target: Path, names: list[str]) -> None:

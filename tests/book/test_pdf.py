@@ -67,3 +67,30 @@ def test_pages_are_printed(site: Path, tmp_path: Path, chromium: str, monkeypatc
     assert b"/Outlines" in content and b"/StructTreeRoot" in content
     assert len(re.findall(rb"/Type\s*/Page\b", content)) >= 3
     assert list(tmp_path.glob("*.partial.*")) == []
+
+
+def test_what_is_printed_is_seen(site: Path, tmp_path: Path, chromium: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Titles, which the theme hides in print; what WebGL draws, which is not printed; code without empty frames before it."""
+    monkeypatch.setenv("CHROMIUM", chromium)
+    (tmp_path / site.name).symlink_to(site)
+    page = tmp_path / "book.html"
+    page.write_text(
+        pdf.single(tmp_path / site.name, ["notebooks/01_symbols", "glossary"], "Inner Codes"), encoding="utf-8"
+    )
+    script = """() => ({
+        titles: [...document.querySelectorAll("article h1")].map((one) => one.offsetHeight > 0),
+        pictures: [...document.querySelectorAll(".ic-plotly > img")].map((one) => one.naturalWidth > 300),
+        webgl: document.querySelectorAll(".gl-container canvas, .gl-container svg").length,
+        whole: [...document.querySelectorAll(".cell_input, .cell_input div, .cell_input pre")].filter((one) => {
+          const { display, breakInside, overflowX } = getComputedStyle(one);
+          return display === "flex" || breakInside === "avoid" || overflowX === "auto";
+        }).length,
+        folded: [...document.querySelectorAll(".tag_hide-input > details")].filter((one) => one.offsetHeight > 0).length,
+        figures: [...document.querySelectorAll(".ic-figure")].every((one) => one.offsetHeight > 0),
+    })"""
+    with pdf.opened(page) as opened:
+        opened.emulate_media(media="print")
+        seen = opened.evaluate(script)
+    assert seen["titles"] == [True] * 3
+    assert seen["pictures"] and all(seen["pictures"]) and seen["webgl"] == 0
+    assert seen["whole"] == seen["folded"] == 0 and seen["figures"]
