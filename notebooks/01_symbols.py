@@ -57,7 +57,8 @@
 # - measure what symbols tell beyond chance, although the cells of a picture are alike (exercise 5),
 # - tell an attack from an error, and say what symbols add to the network's own confidence (exercise 6).
 #
-# You need to know what a convolution and a probability are. The [glossary](../glossary.md) has the other terms.
+# You need to know what a [convolution](https://d2l.ai/chapter_convolutional-neural-networks/conv-layer.html) and a
+# [probability](https://d2l.ai/chapter_preliminaries/probability.html) are. The [glossary](../glossary.md) has the other terms.
 
 # %% [markdown]
 # ## Parameters

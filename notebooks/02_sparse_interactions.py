@@ -39,7 +39,9 @@
 # - state the three conditions of the proof, and compute the exponent of the third (exercise 5),
 # - look for a shorter list than the strongest interactions (exercise 6).
 #
-# You need: what a logit is, and a little PyTorch. The [glossary](../glossary.md) has the other terms.
+# You need: what a [logit](https://developers.google.com/machine-learning/glossary#logits) is, and a little PyTorch
+# ([basics](https://docs.pytorch.org/tutorials/beginner/basics/intro.html)). The [glossary](../glossary.md) has the
+# other terms.
 #
 
 # %% [markdown]

@@ -45,7 +45,9 @@
 # You will also see how to separate what depth does to a code from what training does to it, and follow an attack
 # through the layers.
 #
-# You need: what a convolution is, and a little PyTorch. The [glossary](../glossary.md) has the other terms.
+# You need: what a [convolution](https://d2l.ai/chapter_convolutional-neural-networks/conv-layer.html) is, and a little
+# PyTorch ([basics](https://docs.pytorch.org/tutorials/beginner/basics/intro.html)). The
+# [glossary](../glossary.md) has the other terms.
 #
 
 # %% [markdown]

@@ -45,7 +45,9 @@
 #
 # You will also see how to separate what dropout does to a code from what depth does to it.
 #
-# You need: what a matrix product, a variance and a logarithm are. The [glossary](../glossary.md) has the other terms.
+# You need: what a [matrix product](https://d2l.ai/chapter_preliminaries/linear-algebra.html), a
+# [variance](https://d2l.ai/chapter_preliminaries/probability.html) and a
+# [logarithm](https://en.wikipedia.org/wiki/Logarithm) are. The [glossary](../glossary.md) has the other terms.
 
 # %% [markdown]
 # ## Parameters

@@ -51,7 +51,8 @@
 # You will see how what is kept of one pass over the pictures serves four lenses, and how a hidden stage gets interactions of
 # its own.
 #
-# You need chapters 01 to 04, or at least their first halves. The [glossary](../glossary.md) has the terms.
+# You need chapters [01](01_symbols.ipynb), [02](02_sparse_interactions.ipynb), [03](03_functional_telescope.ipynb)
+# and [04](04_coding_spectra.ipynb), or at least their first halves. The [glossary](../glossary.md) has the terms.
 
 # %% [markdown]
 # ## Parameters

@@ -6,6 +6,7 @@ run, and no injected parameter or path of this machine reaches the site.
 
 import html
 import json
+import math
 import re
 import shutil
 import tomllib
@@ -101,7 +102,7 @@ def chapter_page(
     terms = glossary_links.read(ROOT / "book" / "glossary.md")
     for cell, linked in zip(prose, glossary_links.link([cell.source for cell in prose], terms), strict=True):
         cell.source = linked
-    cells = []
+    cells, seconds = [], {}
     for cell in page.cells:
         if cell.cell_type == "markdown" and cell.source.startswith("## Exercises") and quizzes.there(chapter):
             cells.append(nbformat.v4.new_markdown_cell(f"## Quiz\n\n{raw(quizzes.markup(chapter))}"))
@@ -110,6 +111,7 @@ def chapter_page(
             cell.outputs = exercise_cells.untouched(cell)
         elif cell.cell_type == "code":
             ran = next(done for done in ran_cells if done.source == cell.source)
+            seconds[id(cell)] = ran.metadata.get("papermill", {}).get("duration")
             cell.outputs = [finished for output in ran.outputs if (finished := finish(output, live, ""))]
             marks = [anchor for output in cell.outputs for anchor in anchors(output)]
             if marks:
@@ -117,9 +119,53 @@ def chapter_page(
                 spans = "".join(f'<span id="{mark}"></span>' for mark in marks)
                 cells.append(nbformat.v4.new_markdown_cell(spans))
         cells.append(cell)
+    add_minutes(page.cells, seconds)
     cells.insert(1, nbformat.v4.new_markdown_cell(header(chapter, recorded)))
     page.cells = cells
     return page
+
+
+WORDS_A_MINUTE = 200
+UNTIMED = ("Parameters", "Exercises", "Quiz", "The record")
+"""Sections that are filled in or looked up, not read: exercises have minutes of their own."""
+
+
+def add_minutes(cells: list[nbformat.NotebookNode], seconds: dict[int, float | None]) -> None:
+    """Write below each heading of a section how long it takes a reader (estimated) and took this run (measured).
+
+    `seconds` maps the id() of a code cell to the seconds it ran; None where the run did not say, and then nothing is said.
+    """
+    sections: list[list[nbformat.NotebookNode]] = []
+    for cell in cells:
+        if cell.cell_type == "markdown" and re.search(r"^## ", cell.source, re.MULTILINE):
+            sections.append([cell])
+        elif sections:
+            sections[-1].append(cell)
+    for section in sections:
+        heading = section[0]
+        before, title, rest = re.split(r"^## (.+)$", heading.source, maxsplit=1, flags=re.MULTILINE)
+        if title in UNTIMED:
+            continue
+        prose = [rest, *(cell.source for cell in section[1:] if cell.cell_type == "markdown")]
+        minutes = math.ceil(sum(map(words, prose)) / WORDS_A_MINUTE)
+        said = [f"about {minutes} minute{'s' * (minutes != 1)} to read"] if minutes else []
+        measured = [seconds.get(id(cell)) for cell in section if cell.cell_type == "code"]
+        if measured and None not in measured:
+            said.append(f"this run: {duration(sum(measured))}")
+        if said:
+            heading.source = f"{before}## {title}\n\n*{' · '.join(said)}*\n{rest}"
+
+
+def words(text: str) -> int:
+    """The words of a markdown text, without its formulas and code."""
+    text = re.sub(r"\$\$.+?\$\$|\$[^$\n]+\$|^```(?:\w+)?\n.+?^```$", " ", text, flags=re.MULTILINE | re.DOTALL)
+    return len(re.findall(r"[^\W\d_][\w'’-]*", re.sub(r"\]\([^)]*\)|`[^`\n]*`", " ", text)))
+
+
+def duration(seconds: float) -> str:
+    if seconds < 1:
+        return "less than 1 s"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def header(chapter: str, recorded: list[dict[str, Any]]) -> str:

@@ -155,7 +155,9 @@ def within(table: DataFrame) -> DataFrame:
     """Both correlations in each architecture by itself, from the points of `scatter`: family, kind, and a column for each claim."""
     rows = []
     for (family, kind), own in table.groupby(["family", "kind"], sort=False):
-        pairs = (spectra.partial_spearman(own["distance"], own[name], own["depth"]) for name in ("alpha", "information"))
+        pairs = (
+            spectra.partial_spearman(own["distance"], own[name], own["depth"]) for name in ("alpha", "information")
+        )
         rows.append((family, kind, len(own), *map(float, pairs)))
     return DataFrame(rows, columns=["family", "kind", "stages", "condensed and steep", "diverse and telling"])
 

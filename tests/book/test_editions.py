@@ -128,6 +128,37 @@ def test_editions_are_written_whole_and_alike(tmp_path, monkeypatch, capsys):
     assert "error: edition = 'teacher': must be one of student, instructor" in capsys.readouterr().err
 
 
+def squeezed(text):
+    """Without what parts the lines of a cell in a notebook's file: blanks, escapes, quotes and commas."""
+    return re.sub(r"\\[nt]|[\s\\\",]", "", text)
+
+
+def test_the_files_for_students_hold_no_code_of_a_solution(tmp_path, monkeypatch):
+    """Nor in metadata, outputs or attachments: searched is the text of the files that are given out."""
+    monkeypatch.setattr(editions, "ROOT", tmp_path)
+    monkeypatch.setattr(editions, "BUILD", tmp_path / "editions")
+    for part in ("notebooks", "book"):
+        (tmp_path / part).symlink_to(ROOT / part)
+    texts = {}
+    for name in editions.EDITIONS:
+        assert editions.main(name) == 0
+        files = [path for path in (tmp_path / "editions" / name).rglob("*") if path.is_file()]
+        texts[name] = {path.name: squeezed(path.read_text(encoding="utf-8")) for path in files}
+    for chapter in CHAPTERS:
+        for exercise in exercises.EXERCISES[chapter]:
+            whole = squeezed(exercise.solution)
+            code = [
+                squeezed(line)
+                for line in lines(exercise.solution) - lines(exercise.stub)
+                if not TRIVIAL.fullmatch(line)
+            ]
+            assert code
+            assert [name for name, text in texts["student"].items() if whole in text] == [], exercise.key
+            assert [line for line in code if line in texts["student"][f"{chapter}.ipynb"]] == [], exercise.key
+            # Both are found where they are, so that the lines above can fail.
+            assert all(text in texts["instructor"][f"{chapter}.ipynb"] for text in (whole, *code)), exercise.key
+
+
 def exercise_part(chapter, name):
     """The code cells of an edition's exercises, and the import that every chapter has."""
     cells = [nbformat.v4.new_code_cell("import torch")]
@@ -154,18 +185,20 @@ def test_exercises_run_in_a_fresh_kernel(chapter):
     assert all(text.startswith("✓ right") for text in shown[count:]), shown
 
 
+# The edition for instructors is run whole by tests/chapters/test_chapters.py.
 @pytest.mark.nightly
-@pytest.mark.parametrize("name", editions.EDITIONS)
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_whole_edition_runs_from_top_to_bottom(chapter, name, tmp_path):
+def test_the_whole_student_edition_runs_from_top_to_bottom(chapter, tmp_path):
     wanted = TINY[chapter] | {"out_dir": str(tmp_path)}
-    notebook = editions.edition(chapter, name)
+    notebook = editions.edition(chapter, "student")
     for cell in notebook.cells:
         cell.metadata.setdefault("tags", [])
     done = papermill.execute_notebook(notebook, None, wanted, kernel_name="python3", progress_bar=False)
     checks = [cell for cell in done.cells if cell.source.startswith("exercises.check_")]
-    passed = [cell.outputs[0].data["text/plain"].startswith("✓ right") for cell in checks]
-    assert passed == [name == "instructor"] * len(exercises.EXERCISES[chapter])
+    shown = [cell.outputs[0].data["text/plain"] for cell in checks]
+    assert [text.startswith("✗ not yet: nothing is filled in yet") for text in shown] == [True] * len(
+        exercises.EXERCISES[chapter]
+    )
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
@@ -177,8 +210,10 @@ def test_the_page_shows_untouched_stubs_and_the_quiz(chapter, tmp_path):
         text = f"output {number}" if "exercise" not in cell.metadata else "an old exercise"
         cell.outputs = [nbformat.v4.new_output("display_data", {"text/plain": text})]
         cell.metadata.pop("tags", None)
+        cell.metadata["papermill"] = {"duration": 0.25}
     old = tmp_path / "old.ipynb"
     nbformat.write(ran, old)
+    before = provenance.source_hash(chapter)
     live = {"page": "", "claims": [], "stale": False}
     page = stage.chapter_page(chapter, old, live, [])
     code = [cell for cell in page.cells if cell.cell_type == "code"]
@@ -194,6 +229,49 @@ def test_the_page_shows_untouched_stubs_and_the_quiz(chapter, tmp_path):
     texts = [cell.source for cell in page.cells if cell.cell_type == "markdown"]
     assert sum("ic-quiz" in text for text in texts) == 1
     assert [text for text in texts if text.startswith("## Quiz")]
+    timed = dict(re.findall(r"^## (.+)\n\n\*(about \d+ minutes? to read.*)\*$", "\n".join(texts), re.MULTILINE))
+    sections = re.findall(r"^# ## (.+)$", source(chapter), re.MULTILINE)
+    assert list(timed) == [name for name in sections if name not in ("Parameters", "Exercises", "The record")]
+    assert sum("this run: " in line for line in timed.values()) >= len(timed) // 2
+    assert provenance.source_hash(chapter) == before
+
+
+def test_a_section_says_how_long_it_takes(tmp_path):
+    """Seconds of the run, added up over the cells of a section; minutes of its prose; neither where it makes no sense."""
+    markdown, code = nbformat.v4.new_markdown_cell, nbformat.v4.new_code_cell
+    prose = "A word and $x + y$ another. " * 50
+    cells = [
+        markdown(f"# Title\n\n{prose}"),
+        markdown("## Parameters\n\nChoose."),
+        code("a = 1"),
+        markdown(f"(label)=\n## Long\n\n{prose}"),
+        code("b = 2"),
+        markdown(f"### Within\n\n{prose}\n\n$$\n{'many symbols ' * 300}\n$$\n\n```python\n{'many names ' * 300}\n```"),
+        code("c = 3"),
+        markdown("## Short\n\nA [link](https://example.org/with/many/words) or two."),
+        code("d = 4"),
+        markdown("## Prose alone\n\nOne word."),
+        markdown("## The record\n\nA table."),
+        code("e = 5"),
+        markdown("## Untold\n\nOne word."),
+        code("f = 6"),
+    ]
+    code_cells = [cell for cell in cells if cell.cell_type == "code"]
+    seconds = dict(zip(map(id, code_cells), (50, 100.2, 31.3, 0.4, 7, None), strict=True))
+    stage.add_minutes(cells, seconds)
+    heads = [cell.source for cell in cells if cell.source.startswith(("#", "(label)"))]
+    told = {found[1]: found[2] for text in heads if (found := re.search(r"^## (.+)\n\n\*(.+)\*\n\n", text, re.M))}
+    # Four words, fifty times, twice, and one in a heading: 401 words are three minutes.
+    assert told == {
+        "Long": "about 3 minutes to read · this run: 2 min",
+        "Short": "about 1 minute to read · this run: less than 1 s",
+        "Prose alone": "about 1 minute to read",
+        "Untold": "about 1 minute to read",
+    }
+    assert heads[2].startswith("(label)=\n## Long\n\n*about") and heads[2].endswith(prose)
+    assert stage.words(prose) == 200 and [stage.duration(s) for s in (0.99, 34.6, 119.4, 150)] == [
+        "less than 1 s", "35 s", "119 s", "2 min",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

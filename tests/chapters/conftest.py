@@ -16,14 +16,17 @@ from tiny import ROOT, TINY
 
 @pytest.fixture(scope="session")
 def papermill(tmp_path_factory):
-    """`papermill(chapter, **parameters)` runs the .ipynb in a folder of its own; gives the process and the results."""
+    """`papermill(chapter, **parameters)` runs the .ipynb in a folder of its own; gives the process and the results.
 
-    def run(chapter: str, *, notebook: Path | None = None, **parameters):
+    `notebook` is another file to run, and `executed` the file that takes it with its outputs.
+    """
+
+    def run(chapter: str, *, notebook: Path | None = None, executed: str | Path = "out.ipynb", **parameters):
         work = tmp_path_factory.mktemp("papermill")
         words = [word for name, value in parameters.items() for word in ("-p", name, str(value))]
         notebook = notebook or ROOT / "notebooks" / f"{chapter}.ipynb"
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "papermill"), str(notebook), "out.ipynb", "--no-progress-bar", *words],
+            [str(Path(sys.executable).parent / "papermill"), str(notebook), str(executed), "--no-progress-bar", *words],
             cwd=work, capture_output=True, text=True, check=False, timeout=1200,
             env=os.environ | {"OMP_NUM_THREADS": "1", "JUPYTER_PREFER_ENV_PATH": "1"},
         )  # fmt: skip

@@ -3,6 +3,7 @@
 import ast
 import json
 
+import editions
 import jsonschema
 import jupytext
 import nbformat
@@ -10,7 +11,7 @@ import pytest
 import runs
 from tiny import ROOT, TIMED, TINY
 
-from innercodes import claims, parameters, provenance
+from innercodes import claims, exercises, parameters, provenance
 
 CHAPTERS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.py"))
 NUMBER = {"type": "number"}
@@ -68,21 +69,36 @@ BY_DAY = "03_functional_telescope"
     scope="module",
     params=[pytest.param(name, marks=() if name == BY_DAY else pytest.mark.nightly) for name in CHAPTERS],
 )
-def ran(papermill, request):
-    """A chapter with its results at the tiny size."""
-    done, results = papermill(request.param, **TINY[request.param])
+def ran(papermill, tmp_path_factory, request):
+    """A chapter with its results at the tiny size, and the notebook with its outputs.
+
+    Run is its edition for instructors: all of the chapter, its exercises filled in, its checks, and the teaching notes.
+    """
+    folder = tmp_path_factory.mktemp("instructor")
+    notebook, executed = folder / "instructor.ipynb", folder / "executed.ipynb"
+    nbformat.write(editions.edition(request.param, "instructor"), notebook)
+    done, results = papermill(request.param, notebook=notebook, executed=executed, **TINY[request.param])
     assert done.returncode == 0, done.stderr[-3000:]
-    return request.param, results
+    return request.param, results, nbformat.read(executed, as_version=4)
 
 
 def test_a_chapter_runs(ran):
-    chapter, results = ran
+    chapter, results, _ = ran
     check_whole(chapter, results)
     assert results["parameters"]["n_seeds"] == TINY[chapter]["n_seeds"]
 
 
+def test_every_check_passes_in_the_edition_for_instructors(ran):
+    chapter, _, executed = ran
+    checks = [cell for cell in executed.cells if cell.source.startswith("exercises.check_")]
+    assert [cell.source for cell in checks] == [exercise.call for exercise in exercises.EXERCISES[chapter]]
+    shown = [cell.outputs[0].data["text/plain"] for cell in checks]
+    assert [text for text in shown if not text.startswith("✓ right")] == []
+
+
 def test_a_chapter_gives_the_same_numbers_again(papermill, ran):
-    chapter, first = ran
+    """The chapter itself: exercises that are filled in change nothing."""
+    chapter, first, _ = ran
     done, second = papermill(chapter, **TINY[chapter], out_dir="a folder/with ü")
     assert done.returncode == 0, done.stderr[-3000:]
     assert untimed(second) == untimed(first) and second["metrics"] == first["metrics"]
@@ -90,7 +106,7 @@ def test_a_chapter_gives_the_same_numbers_again(papermill, ran):
 
 @pytest.mark.nightly
 def test_another_seed_gives_other_numbers(papermill, ran):
-    chapter, first = ran
+    chapter, first, _ = ran
     done, second = papermill(chapter, **TINY[chapter], seed=11)
     assert done.returncode == 0, done.stderr[-3000:]
     assert untimed(second) != untimed(first)

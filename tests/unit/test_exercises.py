@@ -232,6 +232,57 @@ def test_the_torus_accepts_the_right_way_alone(mine):
     assert bool(exercises.check_torus_by_hand(mine)) == ([list(one) for one in mine] == solution("torus_by_hand"))
 
 
+def nearly(key, how):
+    """The solution with a slip too small for a message of its own, or in single precision."""
+    right = solution(key)
+
+    def single(*arguments):
+        return right(*(x.float() if torch.is_tensor(x) and x.is_floating_point() else x for x in arguments))
+
+    def one_pixel(response):
+        # The largest but for the last pixel of each cell.
+        cut = response.clone()
+        cut[
+            :,
+            response.shape[1] // 3 - 1 :: response.shape[1] // 3,
+            response.shape[2] // 3 - 1 :: response.shape[2] // 3,
+        ] = -99
+        return right(cut)
+
+    return {
+        "single": single,
+        "one pixel": one_pixel,
+        "soft": lambda response: right(response) + 1e-3,
+        "smoothed": lambda read, said, counts: right(read, said, counts + 0.1),
+        "eight cells": lambda read, said, counts: right(read[:, :8], said, counts),
+        "median": lambda read, said, counts: (counts / counts.sum(0))[read, said[:, None]].median(1).values,
+        "weighed": lambda read, said, counts: (
+            (counts / counts.sum(0))[read, said[:, None]].sort(1).values * torch.linspace(0.9, 1.1, 9)
+        ).mean(1),
+        "wide": lambda weights, x, grid, rate, sigma: right(weights, x, grid, rate, 1.02 * sigma),
+        "fast": lambda weights, x, grid, rate, sigma: right(weights, x, grid, 1.02 * rate, sigma),
+        "along one side": lambda weights, x, grid, rate, sigma: right(weights, x, (grid[0], grid[1] // 2), rate, sigma),
+        "lifted": lambda weights, x, grid, rate, sigma: right(weights, x, grid, rate, sigma) + 0.02 * (x - weights),
+    }[how]
+
+
+@pytest.mark.parametrize(
+    ("key", "how"),
+    [("pool_cells", how) for how in ("one pixel", "soft")]
+    + [("symbol_score", how) for how in ("smoothed", "eight cells", "median", "weighed")]
+    + [("som_step", how) for how in ("wide", "fast", "along one side", "lifted")],
+)
+def test_properties_leave_no_room_for_a_small_slip(key, how):
+    found = [exercises.BY_KEY[key].check(nearly(key, how), seed) for seed in SEEDS]
+    assert [seed for seed, verdict in enumerate(found) if verdict.ok] == []
+    assert all(is_one_line(verdict.message) and verdict.message != protocol.UNKNOWN for verdict in found)
+
+
+@pytest.mark.parametrize("key", ["pool_cells", "symbol_score", "som_step"])
+def test_properties_take_single_precision(key):
+    assert all(exercises.BY_KEY[key].check(nearly(key, "single"), seed) for seed in SEEDS)
+
+
 def test_checks_are_fresh_and_repeatable():
     answer = exercises.BY_KEY["dropout_layers"].run("def dropout_layers(units, rate, layers):\n    return 1000, 1000")
     assert len({exercises.check_dropout_layers(answer).message for _ in range(5)}) > 1

@@ -10,6 +10,7 @@ from innercodes.exercises.protocol import (
     Exercise,
     Mistake,
     NotYet,
+    between,
     call,
     close,
     function,
@@ -74,29 +75,50 @@ def _pool_cells(answer: object, generator: torch.Generator) -> str:
         example = f"for {channels} channels of {3 * down} × {3 * right} pixels"
         mine = call(own, response, shape=(9, channels), example=example)
         blocks = response.view(channels, 3, down, 3, right).transpose(2, 3)  # (C, 3, 3, down, right)
-        wanted = blocks.amax((-2, -1)).flatten(1).T
         typical = [
             (blocks.mean((-2, -1)).flatten(1).T, "this is the mean of each cell. The largest number is wanted."),
             (blocks.amax((-2, -1)).transpose(1, 2).flatten(1).T, "your cells run down the columns. They must run along the rows."),
             (blocks.amax((-2, -1)).flatten(1).reshape(9, channels), "rows mix different cells: reshaping does not exchange dimensions."),
             (blocks[..., 0, 0].flatten(1).T, "you take the first pixel of each cell. What about the others?"),
             (blocks.abs().amax((-2, -1)).flatten(1).T, "you take the largest size, without its sign."),
-            (wanted.clamp(min=0), "you begin at 0. Where all numbers of a cell are below 0, the largest one is too."),
+            (blocks.clamp(min=0).amax((-2, -1)).flatten(1).T, "you begin at 0. If all numbers of a cell are below 0, so is the largest."),
             (blocks.amin((-2, -1)).flatten(1).T, "this is the smallest number of each cell."),
         ]  # fmt: skip
-        if not close(mine, wanted):
-            for guess, reason in typical:
-                if close(mine, guess):
-                    raise NotYet(reason)
-            spot, channel = whole(generator, 0, 8), whole(generator, 0, channels - 1)
-            bumped = response.clone()
-            bumped[channel, spot // 3 * down + down // 2, spot % 3 * right + right // 2] = 99.0
-            places = (call(own, bumped, shape=(9, channels), example=example) - mine).abs().gt(1).nonzero().tolist()
+        # A pixel that is raised far above all others is the answer of its own cell and channel, and changes no other one.
+        # Its place is drawn anew for each cell, so that no place within a cell can be left out.
+        for spot in range(9):
+            channel = whole(generator, 0, channels - 1)
+            row = spot // 3 * down + whole(generator, 0, down - 1)
+            column = spot % 3 * right + whole(generator, 0, right - 1)
+            top = between(generator, 50, 99)
+            raised = response.clone()
+            raised[channel, row, column] = top
+            new = call(own, raised, shape=(9, channels), example=example)
+            places = (new - mine).abs().gt(1).nonzero().tolist()
             require(
                 places == [[spot, channel]],
                 f"{example}: a large number in cell {spot} of channel {channel} must change that number alone.",
+                mine,
+                typical,
             )
-            raise NotYet(f"{example}: cells and channels are in their places, but not every number is the largest.")
+            told = bool((new[spot, channel] - top).abs() < 1e-4)
+            new[spot, channel] = mine[spot, channel]
+            require(
+                close(new, mine, 1e-6),
+                f"{example}: a large number in one cell moves the others a little.",
+                mine,
+                typical,
+            )
+            require(told, f"{example}: a number above all others must be what its cell gives.", mine, typical)
+        # A largest number is one of the numbers, and none is larger: both said of each cell, by its own pixels.
+        pixels = blocks.flatten(3).flatten(1, 2).transpose(0, 1)  # (9, C, pixels)
+        above = pixels - mine[:, :, None]
+        require(
+            bool((above <= 1e-6).all()) and bool((above.abs().amin(-1) <= 1e-6).all()),
+            f"{example}: cells and channels are in their places, but not every number is the largest.",
+            mine,
+            typical,
+        )
     return "nine vectors, and where in its cell a number stood no longer matters."
 
 
@@ -165,12 +187,13 @@ def _symbol_score(answer: object, generator: torch.Generator) -> str:
         read = torch.randint(0, count, (pictures, 9), generator=generator)
         said = torch.randint(0, classes, (pictures,), generator=generator)
         example = f"for {pictures} pictures, {count} symbols and {classes} classes"
-        mine = call(own, read, said, counts, shape=(pictures,), example=example)
-        table = counts.double()
+
+        def score(read: Tensor = read, said: Tensor = said, counts: Tensor = counts, example: str = example) -> Tensor:
+            return call(own, read, said, counts, shape=(len(read),), example=example)
+
+        mine, table = score(), counts.double()
         given_class, given_symbol = table / table.sum(0), table / table.sum(1, keepdim=True)
         picked = given_class[read, said[:, None]]
-        if close(mine, picked.mean(1), 1e-5):
-            continue
         typical = [
             (given_symbol[read, said[:, None]].mean(1), "you divide by the sums of *symbols*. Ask how likely it is for the class."),
             ((table / table.sum())[read, said[:, None]].mean(1), "you divide by all cells. Divide by those of the predicted class."),
@@ -182,17 +205,56 @@ def _symbol_score(answer: object, generator: torch.Generator) -> str:
             (picked.amin(1), "you take the least likely cell. The mean is wanted."),
             (table[read, said[:, None]].mean(1), "these are counts. A class that was seen often would always score high."),
         ]  # fmt: skip
-        for guess, reason in typical:
-            if close(mine, guess, 1e-5):
-                raise NotYet(reason)
         require(
             bool(((mine >= 0) & (mine <= 1)).all()),
             f"{example}: a mean of shares lies between 0 and 1; yours does not.",
+            mine,
+            typical,
+            1e-5,
         )
         order = torch.randperm(9, generator=generator)
-        moved = call(own, read[:, order], said, counts, shape=(pictures,), example=example)
-        require(close(moved, mine, 1e-5), f"{example}: cells in another order, and your score changes.")
-        raise NotYet(f"{example}: the shares that you average are not those of the cells' symbols.")
+        require(
+            close(score(read[:, order]), mine, 1e-5),
+            f"{example}: cells in another order, and your score changes.",
+            mine,
+            typical,
+            1e-5,
+        )
+        # What the shares of a class must be, whatever is divided by what: a picture that is one symbol throughout scores the
+        # symbol's share. The shares of a class stand as its counts do, and add up to 1.
+        alone = torch.stack(
+            [
+                score(
+                    torch.arange(count)[:, None].expand(count, 9),
+                    torch.full((count,), c),
+                    example=f"for {count} pictures",
+                )
+                for c in range(classes)
+            ],
+            1,
+        )
+        require(
+            close(alone.sum(0), torch.ones(classes).double(), 1e-5),
+            f"{example}: how likely each symbol is for a class, added up over all symbols, must give 1.",
+            mine,
+            typical,
+            1e-5,
+        )
+        require(
+            close(alone * table[:1], table * alone[:1], 1e-5),
+            f"{example}: a symbol seen twice as often with a class must be twice as likely for it.",
+            mine,
+            typical,
+            1e-5,
+        )
+        # A mean: what a picture scores is made of its nine cells, each for itself and with the same weight.
+        require(
+            close(alone[read, said[:, None]].mean(1), mine, 1e-5),
+            f"{example}: the shares that you average are not those of the cells' symbols.",
+            mine,
+            typical,
+            1e-5,
+        )
     return "likely symbols score high, and nothing but the predicted class is asked."
 
 

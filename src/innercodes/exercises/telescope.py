@@ -242,13 +242,36 @@ def _som_step(answer: object, generator: torch.Generator) -> str:
         example = f"on a {grid[0]} × {grid[1]} map"
         new = call(own, weights, x, grid, rate, sigma, shape=(units, size), example=example)
         gap, step = x - weights, new - weights
-        far = telescope.grid_distances(grid)[winner]
-        pull = rate * torch.exp(-far.square() / (2 * sigma**2))
-        if close(new, weights + pull[:, None] * gap, 1e-3):
+        if _follows(step, gap, winner, rate, sigma, grid):
             continue
+        far = telescope.grid_distances(grid)[winner]
         _explain_step(weights, x, step, gap, far, winner, rate, sigma, grid)
         raise NotYet(f"{example}, the shares by which units move do not fall with the grid distance as in the rule.")
     return "the right unit wins, and its neighbours follow, also across the border."
+
+
+def _follows(step: Tensor, gap: Tensor, winner: int, rate: float, sigma: float, grid: tuple[int, int]) -> bool:
+    """Whether a step has what makes it one, told without any distance on the grid.
+
+    Units move straight towards x, the winner by `rate`. Seen from the winner it is the same in both directions round the map,
+    and what is off in rows and in columns multiplies, as squares of distances add up. In a row or column the pull falls with
+    the square of the steps, and by the square root of e at sigma steps.
+    """
+    share = (step * gap).sum(-1) / gap.square().sum(-1)
+    if not close(step, share[:, None] * gap, 1e-3):
+        return False
+    pull = (share / rate).view(grid).roll((-(winner // grid[1]), -(winner % grid[1])), (0, 1))
+    if not close(pull, pull[:, :1] * pull[:1], 1e-3):
+        return False
+    for line in (pull[:, 0], pull[0]):
+        there = line[: len(line) // 2 + 1]
+        back = line.flip(0).roll(1)[: len(there)]
+        falls = there[1].clamp(min=0) ** torch.arange(len(there)).square()
+        if not (close(there, back, 1e-3) and close(there, falls, 1e-3)):
+            return False
+        if abs(float(there[1].clamp(min=0)) ** (sigma**2) - math.exp(-0.5)) > 1e-3:
+            return False
+    return math.isclose(float(pull[0, 0]), 1, rel_tol=1e-3)
 
 
 def _map_with_rivals(generator: torch.Generator, units: int, size: int, winner: int) -> tuple[Tensor, Tensor]:
