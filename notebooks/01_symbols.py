@@ -1082,6 +1082,7 @@ if universes:
 # what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
 
 # %% exercise="all" tags=["exercise-check"]
+import torch
 from innercodes import exercises
 
 # %% [markdown] exercise="map_by_hand" tags=["exercise"]

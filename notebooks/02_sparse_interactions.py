@@ -1165,6 +1165,7 @@ for claim, reason in endpoints.OUT_OF_REACH.items():
 # what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
 
 # %% exercise="all" tags=["exercise-check"]
+import torch
 from innercodes import exercises
 
 # %% [markdown] exercise="dividends_by_hand" tags=["exercise"]

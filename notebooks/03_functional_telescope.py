@@ -985,6 +985,7 @@ plots.show(
 # what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
 
 # %% exercise="all" tags=["exercise-check"]
+import torch
 from innercodes import exercises
 
 # %% [markdown] exercise="torus_by_hand" tags=["exercise"]

@@ -1394,6 +1394,7 @@ if networks.kinds:
 # what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
 
 # %% exercise="all" tags=["exercise-check"]
+import torch
 from innercodes import exercises
 
 # %% [markdown] exercise="pack_by_hand" tags=["exercise"]

@@ -682,6 +682,7 @@ if show_examples and known and material.unseen.pictures.embedded:
 # what is wrong with it, but not what is right. The exercises go from a warm-up to open research.
 
 # %% exercise="all" tags=["exercise-check"]
+import torch
 from innercodes import exercises
 
 # %% [markdown] exercise="holm_by_hand" tags=["exercise"]

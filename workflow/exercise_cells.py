@@ -23,7 +23,7 @@ def cells(chapter: str) -> list[nbformat.NotebookNode]:
     """The cells of a chapter's exercises, the heading first."""
     found = [
         _cell("markdown", INTRODUCTION),
-        _cell("code", "from innercodes import exercises", "all", "exercise-check"),
+        _cell("code", "import torch\nfrom innercodes import exercises", "all", "exercise-check"),
     ]
     for number, exercise in enumerate(exercises.EXERCISES[chapter], 1):
         found += [
