@@ -1,7 +1,8 @@
 """Ratios of two sides timed in turn in one process, and the table of a benchmark: every file beside this one runs through it.
 
 A row is a ratio, ours / peer: it means the same on another machine, seconds do not. `limit` is the largest ratio allowed; the
-exit code is 1 where one is missed. `--quick` takes tiny sizes, where ratios mean nothing, and sets no limits.
+exit code is 1 where one is missed. `--quick` takes tiny sizes, where ratios mean nothing, and sets no limits; it has a row
+for each row of a whole run.
 """
 
 import argparse

@@ -68,7 +68,8 @@ def clusters_found(quick: bool) -> Iterator[ratios.Row]:
 def xmeans_against_pyclustering(quick: bool) -> Iterator[ratios.Row]:
     """The same data, at the first seed for which pyclustering's search goes on to the blobs."""
     sizes = ((20_000, 200, 4, 25), (20_000, 60, 4, 25), (50_000, 50, 6, 18))
-    for points, k, elongation, side in ((400, 4, 2, 60),) if quick else sizes:
+    tiny = ((400, 4, 2, 60), (300, 4, 2, 60), (400, 5, 2, 60))
+    for points, k, elongation, side in tiny if quick else sizes:
         x, truth = blobs(k, points, k, elongation, side)
         for seed in range(12):
             theirs = xmeans.fit(x, seed, backend="pyclustering")

@@ -21,7 +21,9 @@ def codes_of(rows: int, columns: int) -> Tensor:
 def maps_against_quicksom(quick: bool) -> Iterator[ratios.Row]:
     """The same steps, data, order and start; few steps of the peer, since it is slow and holds on to its memory."""
     sizes = ((5000, 2048, 50, 1 / 35), (5000, 2048, 10, 1 / 18), (10_000, 256, 10, 1 / 6), (10_000, 256, 1, 1 / 6))
-    for rows, columns, batch, limit in ((60, 16, 10, 1), (60, 16, 7, 1), (60, 16, 1, 1)) if quick else sizes:
+    for rows, columns, batch, limit in (
+        ((60, 16, 10, 1), (60, 16, 7, 1), (60, 8, 10, 1), (60, 16, 1, 1)) if quick else sizes
+    ):
         codes, grid, steps = codes_of(rows, columns), 4 if quick else 20, 20
         start = torch.randn(grid * grid, columns)
         order = torch.randperm(rows)[None, : steps * batch]

@@ -297,20 +297,30 @@ take("TEL-1", depth.dimension(atlas))
 #
 # Now a map of 20 × 20 units for each stage, of each network. The *loss* of a step is the mean cosine distance of the
 # batch to its winners. The loss of a map is the same over all fitted pictures after training.
+#
+# Beside the trained network we draw two baselines: the untrained twin, and random *Gaussian codes* with the same mean
+# and covariance as the codes of each stage.
+
+# %%
+gaussian = depth.gaussian_charts(atlas)
+first_maps = map_views.first_maps(atlas, gaussian)
 
 # %% tags=["hide-input"]
-losses = {
-    tap: chart.som.losses.cpu().numpy()
-    for tap, chart in atlas.charts["trained"][0].items()
-}
 plots.show(
-    map_figures.losses({stage: losses[stage] for stage in names}),
+    map_figures.losses(
+        {
+            kind: {stage: chart.som.losses.cpu().numpy() for stage, chart in row.items()}
+            for kind, row in first_maps.items()
+        }
+    ),
     name="losses",
-    alt="Loss of the map against its step, a line for each stage. At the end: "
-    + ", ".join(f"{s} {c.loss:.2g}" for s, c in atlas.charts["trained"][0].items() if s in names)
-    + ".",
-    caption=f"A map learns each stage of the trained network ({dataset}, {model}, first seed). The loss falls fast, "
-    "then settles.",
+    alt="Loss of the map against its step, a line for each stage, a panel for each kind of codes. At the end: "
+    + "; ".join(
+        f"{kind}: " + ", ".join(f"{s} {c.loss:.2g}" for s, c in row.items())
+        for kind, row in first_maps.items()
+    ) + ".",
+    caption="A map learns each stage of the trained network, of its untrained twin, and Gaussian codes like those of the "
+    f"trained one ({dataset}, {model}, first seed). The loss falls fast, then settles.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -330,14 +340,16 @@ take("TEL-2", depth.plateau(atlas))
 
 # %% tags=["hide-input"]
 plots.show(
-    map_figures.densities(map_views.densities(atlas)),
+    map_figures.densities(map_views.densities(first_maps)),
     name="density",
-    alt="A heat map for each stage: where on the map pictures have their best unit. "
-    + ", ".join(
-        f"{s}: {int((telescope.usage(c.fitted[:, 0], c.som.grid) > 0).sum())} units used"
-        for s, c in atlas.charts["trained"][0].items() if s in names
+    alt="Heat maps, a column for each stage and a row for each kind of codes: where on the map pictures have their best "
+    f"unit. Units used, of {grid * grid}: "
+    + "; ".join(
+        f"{kind}: " + ", ".join(f"{s} {map_views.used(c)}" for s, c in row.items())
+        for kind, row in first_maps.items()
     ) + ".",
-    caption="Density of the best units of the fitted pictures, times 100, trained network, first seed.",
+    caption="Density of the best units of the fitted pictures, times 100: trained network, untrained twin, and Gaussian "
+    "codes like those of the trained one, first seed.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -373,8 +385,9 @@ for stage in names:
 plots.show(
     map_figures.unfolding(examples, grid),
     name="unfolding",
-    alt="Positions of the best units of one class on the map of each stage, above as they are, "
-    "below after unfolding: pieces that the border had cut off are joined.",
+    alt=f"Positions of the {len(examples[names[0]][0]) * len(examples[names[0]][0][0])} best units of one class on the map "
+    "of each stage, above as they are, below after unfolding. Share that unfolding moves over the border: "
+    + ", ".join(f"{s} {v:.0%}" for s, v in map_views.crossing(examples, grid).items()) + ".",
     caption=f"Best units of the class “{own.names[shown]}”: above on the map, below moved to the copy "
     "nearest to the most frequent unit. The mark is the centre.",
 )  # fmt: skip
@@ -386,21 +399,30 @@ plots.show(
         {
             "fitted": {s: atlas.charts["trained"][0][s].fitted[:, 0] for s in names},
             "unseen": {s: atlas.charts["trained"][0][s].unseen[:, 0] for s in names},
+            "untrained": {s: atlas.charts["untrained"][0][s].fitted[:, 0] for s in (names[0], names[-1])},
         },
-        {"fitted": atlas.labels, "unseen": atlas.unseen_labels},
+        {"fitted": atlas.labels, "unseen": atlas.unseen_labels, "untrained": atlas.labels},
         grid, few, [own.names[i] for i in few],
     ),
     name="class-maps",
-    alt="Best units of the pictures of four classes on the map of each stage, fitted pictures above "
-    "unseen ones.",
-    caption="Where the pictures of four classes fall on the maps of the trained network, first seed. "
-    "Unseen pictures fall where the fitted ones do.",
+    alt="Best units of the pictures of a few classes: fitted and unseen pictures on the map of each stage, and fitted ones "
+    "on the first and last map of the untrained twin. Units that a class has at the first and the last stage, mean: "
+    + ", ".join(
+        f"{kind} " + " and ".join(
+            f"{np.mean([map_views.used(first_maps[kind][s], atlas.labels == i) for i in few]):.0f}"
+            for s in (names[0], names[-1])
+        )
+        for kind in depth.BOTH
+    ) + ".",
+    caption=f"Where the pictures of {len(few)} classes fall on the maps of the trained network, fitted and unseen ones, and "
+    "the fitted ones on maps of its untrained twin, first seed.",
 )  # fmt: skip
 
 # %% [markdown]
 # $D_\text{class}$ is the mean distance of the best units of a class to its centre. Alone it says little: it depends on
-# the size of the map. For units placed at random it would be about 7.6. So we divide $D_\text{class}$ by the same
-# number with shuffled labels.
+# the size of the map. What would it be if the best units of each picture lay anywhere on the map? The dotted line of
+# the picture below shows it, simulated for the classes of this run. Labels that are shuffled keep how unevenly the
+# map is used as well. So we divide $D_\text{class}$ by the same number with shuffled labels.
 
 # %%
 relative = depth.spreads(atlas)
@@ -416,13 +438,21 @@ take("TEL-6", depth.generalises(atlas, relative, relative_unseen))
 
 # %% tags=["hide-input"]
 by_class = map_views.spread_table(atlas)
+anywhere = map_views.chance_spread(atlas)
+results.metrics["chance_spread"] = anywhere
 plots.show(
-    map_figures.depth_boxes(by_class, "class spread, units"),
+    map_figures.depth_boxes(
+        by_class, "class spread, units", line=anywhere, line_label="units anywhere"
+    ),
     name="class-spread",
     alt="Box plots of the spread of classes for each stage: fitted and unseen pictures of the trained "
-    "network, its untrained twin, and shuffled labels. Medians, trained: "
-    + ", ".join(f"{s} {np.median(v):.1f}" for s, v in by_class["trained"].items()) + ".",
-    caption=f"Spread of the classes over the maps ({dataset}, {model}, all seeds). A box has a value for each class and seed.",
+    "network, its untrained twin, and shuffled labels. Medians: "
+    + "; ".join(
+        f"{kind}: " + ", ".join(f"{s} {np.median(v):.1f}" for s, v in row.items())
+        for kind, row in by_class.items()
+    ) + f". Units anywhere on the map: {anywhere:.1f}.",
+    caption=f"Spread of the classes over the maps ({dataset}, {model}, all seeds). A box has a value for each class and seed. "
+    f"Dotted: the spread of classes whose units lie anywhere on the map, {anywhere:.1f}.",
 )  # fmt: skip
 
 # %% [markdown]
@@ -453,27 +483,31 @@ plots.show(
 distances = {
     kind: {
         stage: telescope.unit_distances(chart.som).cpu().numpy()
-        for stage, chart in atlas.charts[kind][0].items()
-        if stage in names
+        for stage, chart in row.items()
     }
-    for kind in depth.BOTH
+    for kind, row in first_maps.items()
 }
 plots.show(
     map_figures.depth_boxes(distances, "cosine distance of two units"),
     name="unit-distances",
-    alt="Box plots of the distances between all pairs of units, for each stage, trained and untrained. "
-    "Medians, trained: "
-    + ", ".join(f"{s} {np.median(v):.2g}" for s, v in distances["trained"].items()) + ".",
-    caption=f"Cosine distances between all pairs of units ({dataset}, {model}, first seed).",
+    alt="Box plots of the distances between all pairs of units, for each stage: trained, untrained, and Gaussian codes. "
+    "Medians: "
+    + "; ".join(
+        f"{kind}: " + ", ".join(f"{s} {np.median(v):.2g}" for s, v in row.items())
+        for kind, row in distances.items()
+    ) + ".",
+    caption=f"Cosine distances between all pairs of units ({dataset}, {model}, first seed), and for Gaussian codes like those "
+    "of the trained network.",
 )  # fmt: skip
 
 # %%
-growths = depth.coding_growths(atlas)
+in_codings = depth.coding_charts(atlas)
+growths = depth.coding_growths(atlas, in_codings)
 results.metrics["coding_growths"] = growths
 pd.DataFrame(growths).T.round(2)
 
 # %%
-diverse = depth.diverse_units(atlas, growths)
+diverse = depth.diverse_units(atlas, growths, gaussian)
 take("TEL-7", diverse)
 
 # %%
@@ -521,17 +555,24 @@ take("TEL-9", depth.same_on_grids(atlas, on_grids))
 
 # %% tags=["hide-input"]
 plots.show(
-    map_figures.depth_lines(
-        {f"{side} x {side}": on_grids["trained"][side] for side in sizes},
+    map_figures.depth_panels(
+        {
+            kind: {f"{side} x {side}": row[side] for side in sizes}
+            for kind, row in on_grids.items()
+        },
         "distance of class centres",
     ),
     name="grids",
-    alt="Median distance between class centres for each stage, a line for each size of the map: "
-    + "; ".join(
-        f"{side}: " + ", ".join(f"{s} {v.mean():.2g}" for s, v in on_grids["trained"][side].items())
-        for side in sizes
+    alt="Median distance between class centres for each stage, a line for each size of the map, a panel for the trained and "
+    "one for the untrained network. "
+    + ". ".join(
+        f"{kind.capitalize()}: " + "; ".join(
+            f"{side} x {side}: " + ", ".join(f"{s} {v.mean():.2g}" for s, v in row[side].items())
+            for side in sizes
+        )
+        for kind, row in on_grids.items()
     ) + ".",
-    caption="Median cosine distance between class centres on maps of several sizes, trained network. "
+    caption="Median cosine distance between class centres on maps of several sizes, trained network and untrained twin. "
     "Line: mean over seeds; band: smallest to largest seed.",
 )  # fmt: skip
 
@@ -551,11 +592,22 @@ plots.show(
 # stage. If there is a telescope, $q$ makes a valley: high at the input, low at CL1, high again at the end.
 #
 # The test starts from the raw pixels. It takes the smaller of two quotients: $q$ of the pixels over $q$ of CL1, and $q$
-# of the last stage over $q$ of CL1. Both must be above 1.
+# of the last stage over $q$ of CL1. Both must be above 1. The same number under every coding stands among the
+# baselines.
 
 # %%
 pixels = depth.pixel_distances(settings, own)
-take("TEL-17", depth.condense_then_expand(atlas, pixels))
+q_codings = depth.coding_distances(atlas, in_codings)
+take("TEL-17", depth.condense_then_expand(atlas, pixels, q_codings))
+
+# %% [markdown]
+# The table has $q$ at both ends under the four codings, the mean over seeds. Pixels are no vector code: their $q$ is
+# the same in every row.
+
+# %%
+q_table = map_views.coding_table(q_codings, pixels)
+results.metrics["relative_distance_codings"] = q_table
+pd.DataFrame(q_table).T.round(2)
 
 # %% tags=["hide-input"]
 q = depth.relative_distances(atlas)
@@ -600,9 +652,13 @@ if snapshots:
         map_figures.forming(panels, np.array(list(snapshots))),
         name="forming",
         alt="Unit distance over loss, and class spread over that with shuffled labels, of each stage against "
-        "the number of passes over the training pictures.",
+        f"the number of passes over the training pictures. Before the first and after {max(snapshots)} passes: "
+        + "; ".join(
+            f"{name}: " + ", ".join(f"{s} {v[0]:.2f} and {v[-1]:.2f}" for s, v in row.items())
+            for name, row in panels.items()
+        ) + ".",
         caption="The telescope forms while a network is trained (first seed).",
-    )
+    )  # fmt: skip
 
 # %% [markdown]
 # At the start the order is upside down: CL3 is the most condensed stage of all. One pass over the pictures is enough to
@@ -750,8 +806,12 @@ plots.show(
         fragility.FLIPS, f"in units of {attack_size:.2g}",
     ),
     name="flips",
-    alt="Distance to the nearest unit of another class at the first stage, for pictures that flip at "
-    "each size of the attack.",
+    alt="Distance to the nearest unit of another class at the first stage, for pictures that flip at each size of the "
+    "attack. Median distance, and number of pictures: "
+    + ", ".join(
+        f"{name} {value:.2g} ({count})"
+        for name, (value, count) in map_views.flip_medians(flips, attack_size).items()
+    ) + ".",
     caption="Pictures by the smallest attack that flips them, against the distance of their code to another class at the "
     "first stage, all seeds.",
 )  # fmt: skip
@@ -847,7 +907,11 @@ noisy = {
 if "half" in networks:
     condensed = {share: q[kind][names[0]] for share, kind in noisy.items()}
     tested = {share: np.array(accuracy[kind]) for share, kind in noisy.items()}
-    helps = depth.condensing_helps(condensed, tested, seed)
+    condensed_in = {
+        coding: {share: rows[kind][names[0]] for share, kind in noisy.items()}
+        for coding, rows in q_codings.items()
+    }
+    helps = depth.condensing_helps(condensed, tested, seed, condensed_in)
 take(
     "TEL-21",
     helps if "half" in networks else "No twins with shuffled labels were trained in this run.",
@@ -952,16 +1016,20 @@ plots.show(
 # the picture closest to each unit stands beside it.
 
 # %% tags=["hide-input"]
+explored = map_views.explored(atlas, own)
 plots.show(
     map_figures.explorer(
-        map_views.explored(atlas, own),
+        explored,
         map_views.thumbnails(own) if show_examples and own.embedded else None,
     ),
     name="explorer",
-    alt="The maps of the trained network, a stage at a time: the number of pictures of each unit as a "
-    "heat map, with the classes in it on hovering, and the picture closest to each unit.",
+    alt="The maps of the trained network, a stage at a time: the number of pictures of each unit as a heat map. Units that "
+    "win a picture, and most pictures of one unit: "
+    + ", ".join(
+        f"{s} {(row['usage'] > 0).sum()} and {row['usage'].max()}" for s, row in explored.items()
+    ) + ".",
     caption="The maps of the trained network, first seed. Choose a stage; hover over a unit for its classes.",
-)
+)  # fmt: skip
 
 # %% [markdown]
 # ## What the paper leaves open

@@ -184,6 +184,7 @@ def vector_codes(maps: Tensor, coding: str = "normalised", center: str = "mean",
     the "raster" index row * W + column, or the "radius", the distance from the first pixel. `coding="normalised"` divides it by its
     largest value, so that it lies in [0, 1]; "raw" leaves it in pixels; "without centre" leaves it out: (..., 3C). A mass is not
     negative: values below 0 count as 0, or by their size with `negative="size"`; a map without mass has its centre in the middle.
+    Raises ValueError for an unknown choice and for maps without a pixel. A NaN in a map is one in its code.
     """
     for name, value, allowed in (
         ("coding", coding, CODINGS),
@@ -192,6 +193,8 @@ def vector_codes(maps: Tensor, coding: str = "normalised", center: str = "mean",
     ):
         if value not in allowed:
             raise ValueError(f"{name} = {value!r}: must be one of {', '.join(allowed)}")
+    if maps.ndim < 3 or 0 in maps.shape[-2:]:
+        raise ValueError(f"maps: shape {tuple(maps.shape)}, must be (..., C, H, W) with at least one pixel")
     height, width = maps.shape[-2:]
     flat = maps.flatten(-2)
     mean = flat.mean(-1)

@@ -452,25 +452,32 @@ def _growth_over_twin(
     }
 
 
-def diverse_units(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:
-    """TEL-7: growth of unit distance over loss from first to last stage, trained over untrained."""
+def diverse_units(
+    atlas: Atlas, codings: Mapping[str, Mapping[str, float]], gaussian: Sequence[Mapping[str, StageMap]] | None = None
+) -> dict[str, Any]:
+    """TEL-7: growth of unit distance over loss from first to last stage, trained over untrained.
+
+    `gaussian` are the maps of `gaussian_charts`, made here where they are not given.
+    """
     found = _growth_over_twin(
         atlas, lambda chart: chart.relative_distance, lambda r: r.relative_distance, _twin_relative(codings, "units")
     )
-    return found | {"baseline": found["baseline"] | {"growth, Gaussian codes": _gaussian_growth(atlas)}}
+    rows = gaussian or gaussian_charts(atlas, (atlas.first, atlas.last))
+    ends = [np.array([row[stage].relative_distance for row in rows]) for stage in (atlas.first, atlas.last)]
+    return found | {"baseline": found["baseline"] | {"growth, Gaussian codes": _growth(*ends)}}
 
 
-def _gaussian_growth(atlas: Atlas) -> float:
-    """The same growth, trained network alone, on Gaussian codes with the mean and covariance of each stage's."""
-    ends = []
-    for stage in (atlas.first, atlas.last):
-        surrogates = [gaussian_like(atlas.codes("trained", i, stage), i) for i in range(len(atlas.run.seeds))]
-        charts = [
-            maps.chart(codes, codes[:1], atlas.run, seed)
-            for codes, seed in zip(surrogates, atlas.run.seeds, strict=True)
-        ]
-        ends.append(np.array([chart.relative_distance for chart in charts]))
-    return _growth(*ends)
+def gaussian_charts(atlas: Atlas, stages: Sequence[str] | None = None) -> list[dict[str, StageMap]]:
+    """Maps of Gaussian codes with the mean and covariance of each stage's, of the trained network alone: an entry per seed."""
+    return [
+        {stage: _gaussian_chart(atlas, i, stage) for stage in stages or atlas.stages}
+        for i in range(len(atlas.run.seeds))
+    ]
+
+
+def _gaussian_chart(atlas: Atlas, i: int, stage: str) -> StageMap:
+    codes = gaussian_like(atlas.codes("trained", i, stage), i)
+    return maps.chart(codes, codes[:1], atlas.run, atlas.run.seeds[i])
 
 
 def diverse_centers(atlas: Atlas, codings: Mapping[str, Mapping[str, float]]) -> dict[str, Any] | str:
@@ -512,22 +519,50 @@ def relative_centers(chart: StageMap, labels: Tensor) -> float:
     return maps.median_centers(chart.som, chart.fitted, labels) / chart.loss
 
 
-def coding_growths(atlas: Atlas) -> dict[str, dict[str, float]]:
-    """Growth from first to last stage under every coding, of units and centres: coding to {"units, trained": ...}."""
-    found: dict[str, dict[str, float]] = {}
-    for coding in maps.CODINGS:
-        charts = atlas.charts
-        if coding != atlas.run.coding:
-            ends = [
-                {kind: [{s: member[s] for s in (atlas.first, atlas.last)} for member in part[kind]] for kind in BOTH}
-                for part in (atlas.fitted, atlas.unseen)
-            ]
-            charts = maps.charts(*ends, atlas.run, coding)
-        found[coding] = growths_of(atlas, charts)
-    return found
+Charts = Mapping[str, Sequence[Mapping[str, StageMap]]]
+"""Maps of every kind, seed and stage."""
 
 
-def growths_of(atlas: Atlas, charts: Mapping[str, Sequence[Mapping[str, StageMap]]]) -> dict[str, float]:
+def _ends(atlas: Atlas, kind: str) -> tuple[str, ...]:
+    """The stages that are mapped under every coding: the first one alone of networks beside the twins (TEL-21)."""
+    return (atlas.first, atlas.last) if kind in BOTH else (atlas.first,)
+
+
+def coding_charts(atlas: Atlas) -> dict[str, Charts]:
+    """Maps under every coding: those of the atlas for the run's own, for the others new ones of the first and last stage."""
+    ends = [
+        {kind: [{s: member[s] for s in _ends(atlas, kind)} for member in members] for kind, members in part.items()}
+        for part in (atlas.fitted, atlas.unseen)
+    ]
+    return {
+        coding: atlas.charts if coding == atlas.run.coding else maps.charts(*ends, atlas.run, coding)
+        for coding in maps.CODINGS
+    }
+
+
+def coding_growths(atlas: Atlas, codings: Mapping[str, Charts]) -> dict[str, dict[str, float]]:
+    """Growth from first to last stage under every coding, of units and centres: coding to {"units, trained": ...}.
+
+    `codings` comes from `coding_charts`.
+    """
+    return {coding: growths_of(atlas, charts) for coding, charts in codings.items()}
+
+
+def coding_distances(atlas: Atlas, codings: Mapping[str, Charts]) -> dict[str, dict[str, dict[str, np.ndarray]]]:
+    """q = unit distance over loss at the first and last stage under every coding: coding, kind and stage to (seeds,).
+
+    Networks beside the twins have their first stage alone. `codings` comes from `coding_charts`.
+    """
+    return {
+        coding: {
+            kind: {s: np.array([row[s].relative_distance for row in rows]) for s in _ends(atlas, kind)}
+            for kind, rows in charts.items()
+        }
+        for coding, charts in codings.items()
+    }
+
+
+def growths_of(atlas: Atlas, charts: Charts) -> dict[str, float]:
     """Growth of both distances from first to last stage on some maps, by "units, trained" and so on."""
     found = {}
     for name, measure in (
@@ -617,10 +652,13 @@ def pixel_distances(run: Run, pictures: Pictures) -> np.ndarray:
     )
 
 
-def condense_then_expand(atlas: Atlas, pixels: np.ndarray) -> dict[str, Any]:
+def condense_then_expand(
+    atlas: Atlas, pixels: np.ndarray, codings: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
+) -> dict[str, Any]:
     """TEL-17: q = unit distance over loss; the smaller of q(pixels) / q(CL1) and q(last) / q(CL1), over resampled maps.
 
-    `pixels` comes from `pixel_distances`; q of the input coded like a stage stands beside it.
+    `pixels` comes from `pixel_distances`; q of the input coded like a stage stands beside it, and the same number under every
+    coding, from `coding_distances`. Pixels are no code of channels: they are the same under all of them.
     """
     both = {}
     for kind in BOTH:
@@ -643,8 +681,21 @@ def condense_then_expand(atlas: Atlas, pixels: np.ndarray) -> dict[str, Any]:
         "ci": own.interval(),
         "twin": stats.replicated(float(difference[0]), difference[1:]),
         "baseline": {"untrained": float(both["untrained"][0]), "q, pixels": float(_log_mean(pixels)[0])}
-        | {f"q, {tap}": float(_log_mean(q[tap])) for tap in q},
+        | {f"q, {tap}": float(_log_mean(q[tap])) for tap in q}
+        | _finite(
+            {
+                f"coding {coding}": float(
+                    np.min([_growth(one[atlas.first], above) for above in (pixels[:, 0], one[atlas.last])])
+                )
+                for coding, one in ((coding, kinds["trained"]) for coding, kinds in codings.items())
+            }
+        ),
     }
+
+
+def _finite(values: Mapping[str, float]) -> dict[str, float]:
+    """Those that are numbers: a map on which all units are alike has none."""
+    return {name: value for name, value in values.items() if np.isfinite(value)}
 
 
 # TEL-18: who shares a code with whom
@@ -801,9 +852,15 @@ def within_between(atlas: Atlas, kind: str, labels: Tensor, draws: int | None = 
 
 
 def condensing_helps(
-    q: Mapping[str, np.ndarray], accuracy: Mapping[str, np.ndarray], seed: int
+    q: Mapping[str, np.ndarray],
+    accuracy: Mapping[str, np.ndarray],
+    seed: int,
+    codings: Mapping[str, Mapping[str, np.ndarray]],
 ) -> dict[str, Any] | str:
-    """TEL-21: Spearman correlation over networks of q at CL1 and test accuracy; (seeds,) for each share of shuffled labels."""
+    """TEL-21: Spearman correlation over networks of q at CL1 and test accuracy; (seeds,) for each share of shuffled labels.
+
+    `codings` holds the same q under every coding; their correlations stand beside it.
+    """
     x, y = (np.concatenate([rows[kind] for kind in q]) for rows in (q, accuracy))
     if min(np.ptp(x), np.ptp(y)) == 0:
         return "All networks have the same accuracy on unseen pictures."
@@ -813,6 +870,11 @@ def condensing_helps(
         "value": float(spearmanr(x, y).statistic),
         "baseline": {"order permuted, 5 % quantile": float(np.quantile(chance, 0.05))}
         | {f"q, {kind}": float(rows.mean()) for kind, rows in q.items()}
-        | {f"test accuracy, {kind}": float(rows.mean()) for kind, rows in accuracy.items()},
+        | {f"test accuracy, {kind}": float(rows.mean()) for kind, rows in accuracy.items()}
+        | {
+            f"coding {coding}": float(spearmanr(other, y).statistic)
+            for coding, rows in codings.items()
+            if np.ptp(other := np.concatenate([rows[kind] for kind in q])) > 0
+        },
         "note": f"{len(x)} networks",
     }

@@ -124,33 +124,56 @@ def explained(curves: Mapping[str, Stages]) -> Figure:
     return figure
 
 
-def losses(curves: Stages, log: bool = True) -> Figure:
-    """Loss (steps,) of the map of each stage in about 200 means of neighbouring steps; `log` for log axes."""
-    figure, axes = _axes(WIDTH - 1)
-    for stage, look in _depth(curves).items():
-        values = _array(curves[stage])
-        steps = len(values)
-        edges = np.geomspace(1, steps + 1, 201) if log else np.linspace(1, steps + 1, 201)
-        edges = np.unique(edges.round().astype(int)) - 1
-        means = np.add.reduceat(values, edges[:-1]) / np.diff(edges)
-        axes.plot((edges[:-1] + 1 + edges[1:]) / 2, means, label=stage, **look)
-    axes.set(xlabel="step", ylabel="loss", xscale="log" if log else "linear", yscale="log" if log else "linear")
+def losses(curves: Mapping[str, Stages], log: bool = True) -> Figure:
+    """Loss (steps,) of the map of each stage in about 200 means of neighbouring steps, a panel for each kind of codes; `log`
+    for log axes.
+    """
+    figure, panels = _panels(len(curves), 3, 0.95, extra=0.6, sharex=True, sharey=True)
+    for axes, (kind, stages) in zip(panels, curves.items(), strict=True):
+        for stage, look in _depth(_stages(curves)).items():
+            if stage in stages:
+                axes.plot(*_smoothed(_array(stages[stage]), log), label=stage, **look)
+        axes.set(xlabel="step", title=kind, xscale="log" if log else "linear", yscale="log" if log else "linear")
+        axes.label_outer()
+    panels[0].set_ylabel("loss")
     if log:
-        _plain(axes.yaxis)
+        _plain(panels[0].yaxis)
     _legend(figure)
     return figure
 
 
-def densities(maps: Stages) -> Figure:
-    """Density (m, n) of the BMUs on the map of each stage, with one scale of colours, the root of the density, for all."""
-    m, n = next(iter(maps.values())).shape
-    columns = len(maps) if len(maps) <= 5 else 4
-    figure, panels = _panels(len(maps), columns, m / n, extra=0.3)
-    high = max(float(_array(values).max()) for values in maps.values())
-    for axes, (stage, values) in zip(panels, maps.items(), strict=True):
-        picture = axes.imshow(_array(values), cmap="viridis", norm=PowerNorm(0.5, 0, high), interpolation="none")
+def _smoothed(values: np.ndarray, log: bool) -> tuple[np.ndarray, np.ndarray]:
+    """At most 200 means of neighbouring values, and the middles of the steps that they are the means of."""
+    steps = len(values)
+    edges = np.geomspace(1, steps + 1, 201) if log else np.linspace(1, steps + 1, 201)
+    edges = np.unique(edges.round().astype(int)) - 1
+    return (edges[:-1] + 1 + edges[1:]) / 2, np.add.reduceat(values, edges[:-1]) / np.diff(edges)
+
+
+def densities(maps: Mapping[str, Stages]) -> Figure:
+    """Density (m, n) of the BMUs on the map of each stage, a row for each kind of codes; columns where the stages are many.
+
+    All have one scale of colours, the root of the density.
+    """
+    kinds, stages = list(maps), _stages(maps)
+    m, n = maps[kinds[0]][stages[0]].shape
+    across = len(stages) <= 5
+    rows, columns = (kinds, stages) if across else (stages, kinds)
+    each = min((WIDTH - 0.9) / len(columns), 2.2)
+    size = (each * len(columns) + 0.9, each * m / n * len(rows) + 0.9)
+    figure, panels = _figure(len(rows), len(columns), *size)
+    high = max(float(_array(values).max()) for row in maps.values() for values in row.values())
+    for i, j in np.ndindex(len(rows), len(columns)):
+        kind, stage = (rows[i], columns[j]) if across else (columns[j], rows[i])
+        axes = panels[i, j]
+        picture = axes.imshow(
+            _array(maps[kind][stage]), cmap="viridis", norm=PowerNorm(0.5, 0, high), interpolation="none"
+        )
         _bare(axes)
-        axes.set_title(stage)
+        if not i:
+            axes.set_title(columns[j])
+        if not j:
+            axes.set_ylabel(textwrap.fill(rows[i], 10), rotation=0, ha="right", va="center")
     # Evenly apart on a scale of roots.
     ticks = [float(f"{high * part**2:.2g}") for part in (0, 0.25, 0.5, 0.75)] + [high]
     bar = figure.colorbar(picture, ax=panels, location="bottom", shrink=0.5, aspect=30, label="density")
@@ -226,13 +249,32 @@ def depth_lines(
     """Means over seeds of values[hue][stage] (seeds,) by stage, with the span from the smallest to the largest."""
     stages = _stages(values)
     figure, axes = _axes(WIDTH - 1)
-    for hue, look in looks(values).items():
+    _lines(axes, values, stages, looks(values))
+    _by_depth(axes, stages, ylabel, log, line, line_label)
+    _legend(figure, at_least=2)
+    return figure
+
+
+def _lines(axes: Axes, values: Mapping[str, Stages], stages: Sequence[str], hues: Mapping[str, dict[str, Any]]) -> None:
+    for hue, look in hues.items():
         at = [stages.index(stage) for stage in stages if stage in values[hue]]
         rows = [_array(values[hue][stages[i]]) for i in at]
         axes.plot(at, [row.mean() for row in rows], ms=5, label=hue, **look)
         low, high = [row.min() for row in rows], [row.max() for row in rows]
         axes.fill_between(at, low, high, color=look["color"], alpha=0.25, linewidth=0)
-    _by_depth(axes, stages, ylabel, log, line, line_label)
+
+
+def depth_panels(values: Mapping[str, Mapping[str, Stages]], ylabel: str) -> Figure:
+    """`depth_lines` of values[kind][hue][stage] (seeds,), a panel for each kind, on one scale."""
+    figure, panels = _panels(len(values), 3, 0.95, extra=0.6, sharey=True)
+    hues = looks(dict.fromkeys(hue for row in values.values() for hue in row))
+    for axes, (kind, row) in zip(panels, values.items(), strict=True):
+        stages = _stages(row)
+        _lines(axes, row, stages, {hue: hues[hue] for hue in row})
+        _by_depth(axes, stages, "", False, None, "", room=75 / len(values))
+        axes.set_title(kind)
+        axes.label_outer()
+    panels[0].set_ylabel(ylabel)
     _legend(figure, at_least=2)
     return figure
 
@@ -321,12 +363,15 @@ def cut_bars(values: Mapping[str, Stages], ylabel: str) -> Figure:
 
 
 def noise_labels(q: Mapping[str, np.ndarray], accuracy: Mapping[str, np.ndarray]) -> Figure:
-    """Accuracy on unseen pictures against homogeneity, (networks,) for each share of wrong labels, a dot for each network."""
+    """Accuracy on unseen pictures against q, (networks,) for each share of wrong labels, a dot for each network.
+
+    q is the distance of units over the loss: the larger, the more diverse the codes.
+    """
     figure, axes = _axes(WIDTH - 1.5)
     for name, look in looks(q).items():
         colour, marker = look["color"], look["marker"]
         axes.scatter(_array(q[name]), _array(accuracy[name]), s=45, alpha=0.8, color=colour, marker=marker, label=name)
-    axes.set(xlabel="homogeneity q at CL1", ylabel="test accuracy")
+    axes.set(xlabel="diversity q at CL1 (unit distance / loss)", ylabel="test accuracy")
     _legend(figure, title="shuffled labels")
     return figure
 
@@ -471,13 +516,15 @@ def _boxes(axes: Axes, rows: list[np.ndarray], at: list[float], width: float, co
     )  # fmt: skip
 
 
-def _by_depth(axes: Axes, stages: Sequence[str], ylabel: str, log: bool, line: float | None, line_label: str) -> None:
-    """Stages along x with names that do not touch, and the line to compare with."""
+def _by_depth(
+    axes: Axes, stages: Sequence[str], ylabel: str, log: bool, line: float | None, line_label: str, room: float = 75
+) -> None:
+    """Stages along x with names that do not touch, `room` letters in all, and the line to compare with."""
     if line is not None:
         axes.axhline(line, ls=":", color=GREY, label=line_label or None, zorder=1)
     axes.set(xlim=(-0.6, len(stages) - 0.4), xlabel="stage", ylabel=ylabel, yscale="log" if log else "linear")
     axes.set_xticks(range(len(stages)), list(stages))
-    if max(map(len, stages)) * len(stages) > 75:
+    if max(map(len, stages)) * len(stages) > room:
         plt.setp(axes.get_xticklabels(), rotation=40, ha="right", rotation_mode="anchor")
     axes.grid(False, axis="x")
     if log:

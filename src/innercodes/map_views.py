@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from innercodes import maps, telescope
-from innercodes.depth import Atlas, class_means, picture_spread, shuffled, shuffled_spread
-from innercodes.maps import Codes
+from innercodes.depth import BOTH, Atlas, class_means, picture_spread, shuffled, shuffled_spread
+from innercodes.fragility import FLIPS, Flips
+from innercodes.maps import Codes, StageMap
 from innercodes.parameters import Run
 from innercodes.pictures import Pictures
 
@@ -39,17 +40,46 @@ def forming(
     }
 
 
-def densities(atlas: Atlas) -> dict[str, np.ndarray]:
-    """Density of the best units on each trained map of the first seed, times 100; unsmoothed where they lie on one line."""
+def first_maps(atlas: Atlas, gaussian: Sequence[Mapping[str, StageMap]]) -> dict[str, dict[str, StageMap]]:
+    """Each stage's map of the first seed: of the trained network, of its untrained twin and of Gaussian codes."""
+    rows = {kind: atlas.charts[kind][0] for kind in BOTH} | {"Gaussian codes": gaussian[0]}
+    return {kind: {stage: row[stage] for stage in atlas.stages} for kind, row in rows.items()}
+
+
+def densities(charts: Mapping[str, Mapping[str, StageMap]]) -> dict[str, dict[str, np.ndarray]]:
+    """Density of the best units on each map, times 100, by kind and stage; unsmoothed where they lie on one line."""
+    return {kind: {stage: _density(chart) for stage, chart in row.items()} for kind, row in charts.items()}
+
+
+def _density(chart: StageMap) -> np.ndarray:
+    units, grid = chart.fitted[:, 0], chart.som.grid
+    try:
+        return telescope.density(units, grid).numpy()
+    except ValueError:
+        return 100 * telescope.usage(units, grid).double().numpy() / len(units)
+
+
+def used(chart: StageMap, chosen: Tensor | None = None) -> int:
+    """How many units are the best one of a fitted picture, of all or of those that `chosen` bool (N,) says."""
+    units = chart.fitted[:, 0]
+    return len((units if chosen is None else units[chosen]).unique())
+
+
+def crossing(examples: Mapping[str, tuple[Tensor, Tensor, Tensor]], grid: int | tuple[int, int]) -> dict[str, float]:
+    """The share of a class's best units that unfolding moves over the border, for each stage of `map_figures.unfolding`."""
     found = {}
-    for stage in atlas.stages:
-        chart = atlas.charts["trained"][0][stage]
-        units, grid = chart.fitted[:, 0], chart.som.grid
-        try:
-            found[stage] = telescope.density(units, grid).numpy()
-        except ValueError:
-            found[stage] = 100 * telescope.usage(units, grid).double().numpy() / len(units)
+    for stage, (units, mode, _) in examples.items():
+        places = telescope.positions(units.flatten(), grid).double()
+        moved = mode + telescope.offsets(places, mode, grid)
+        found[stage] = float((moved != places).any(-1).double().mean())
     return found
+
+
+def chance_spread(atlas: Atlas) -> float:
+    """The spread of classes of the fitted pictures' sizes whose units lie anywhere on the run's maps, in grid units."""
+    chart = atlas.charts["trained"][0][atlas.first]
+    counts = atlas.labels.bincount()
+    return telescope.chance_spread(chart.som.grid, counts[counts > 0].tolist(), chart.fitted.shape[1], atlas.run.seed)
 
 
 def spread_table(atlas: Atlas) -> dict[str, dict[str, np.ndarray]]:
@@ -73,6 +103,29 @@ def spread_table(atlas: Atlas) -> dict[str, dict[str, np.ndarray]]:
         }
         for name, (kind, labels, others) in sets.items()
     }
+
+
+def coding_table(
+    codings: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]], pixels: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """q of the pixels and, by kind and stage, under every coding, means over seeds of `depth.coding_distances`."""
+    means = {
+        coding: {f"{kind}, {stage}": float(q.mean()) for kind, row in kinds.items() for stage, q in row.items()}
+        for coding, kinds in codings.items()
+    }
+    return {coding: {"pixels": float(pixels[:, 0].mean())} | row for coding, row in means.items()}
+
+
+def flip_medians(flips: Flips, size: float) -> dict[str, tuple[float, int]]:
+    """Median distance to another class at the first stage and number of pictures, for each smallest attack in units of `size`.
+
+    Sizes at which no picture flips are left out; the last are the pictures that no attack flips. As in the figure, pictures on
+    a map without another class, whose distance is infinite, do not count.
+    """
+    known = ~np.isnan(flips.sizes) & np.isfinite(flips.distances["first stage"])
+    sizes, away = flips.sizes[known] / size, flips.distances["first stage"][known]
+    groups = {f"{share:g}": np.isclose(sizes, share) for share in FLIPS} | {"never": np.isinf(sizes)}
+    return {name: (float(np.median(away[one])), int(one.sum())) for name, one in groups.items() if one.any()}
 
 
 def right_and_wrong(atlas: Atlas, right: np.ndarray) -> dict[str, dict[str, np.ndarray]]:

@@ -213,12 +213,15 @@ BACKENDS: dict[str, Callable] = {"innercodes": _Steps, "quicksom": _Quicksom}
 
 
 def best_units(som: SOM, codes: Tensor, k: int = 10, chunk: int = 4096) -> Tensor:
-    """The k best-matching units of each code, smallest CD first, ties to the lower unit: float (N, D) to int64 (N, k)."""
+    """The k best-matching units of each code, smallest CD first, ties to the lower unit: float (N, D) to int64 (N, k).
+
+    No codes have no units, (0, k). Raises ValueError for another D than the map's, for codes that are not finite and for a k
+    that the map does not have.
+    """
     units = len(som.weights)
     if not 1 <= k <= units:
         raise ValueError(f"k = {k}: must be from 1 to {units}, the units of the map")
-    if codes.ndim != 2 or codes.shape[1] != som.weights.shape[1]:
-        raise ValueError(f"codes: shape {tuple(codes.shape)}, must be (N, {som.weights.shape[1]})")
+    _check_fit(som, codes)
     found = [
         cosine_distances(part, som.weights).sort(dim=-1, stable=True).indices[:, :k].clone()
         for part in codes.split(chunk)
@@ -227,7 +230,15 @@ def best_units(som: SOM, codes: Tensor, k: int = 10, chunk: int = 4096) -> Tenso
 
 
 def mean_loss(som: SOM, codes: Tensor, chunk: int = 4096) -> float:
-    """The mean smallest CD of codes (N, D) to a trained map, what its loss ends at."""
+    """The mean smallest CD of codes (N, D) to a trained map, what its loss ends at.
+
+    Raises ValueError for no codes at all, another D than the map's, and codes that are not finite.
+    """
+    _check_fit(som, codes)
+    if not len(codes):
+        raise ValueError(
+            f"codes: shape {tuple(codes.shape)}, must be (N, {som.weights.shape[1]}) with at least one code"
+        )
     closest = [cosine_distances(part, som.weights).amin(-1) for part in codes.split(chunk)]
     return float(torch.cat(closest).double().mean())
 
@@ -294,6 +305,28 @@ def class_spread(units: Tensor, labels: Tensor, found: ClassCenters, grid: int |
     return sums / counts.index_add_(0, labels, torch.ones_like(away))
 
 
+def chance_spread(
+    grid: int | tuple[int, int], counts: Sequence[int], k: int = 10, seed: int = 0, draws: int = 200
+) -> float:
+    """D_class where chance places the BMUs: each input's k different ones lie anywhere on the map. Mean over classes.
+
+    Simulated: classes of as many inputs as `counts` says, each as often as makes `draws` classes in all. A class is measured
+    from its own centre, so that one of few inputs is a little more compact. Raises ValueError where there are no inputs.
+    """
+    units = math.prod(_grid(grid))
+    if not 1 <= k <= units:
+        raise ValueError(f"k = {k}: must be from 1 to {units}, the units of the map")
+    if not len(counts) or min(counts) < 1:
+        raise ValueError(f"counts = {list(counts)}: must hold at least one class, each of at least one input")
+    generator = torch.Generator().manual_seed(seed)
+    found = []
+    for count in list(counts) * -(-draws // len(counts)):
+        placed = torch.rand(count, units, generator=generator).topk(k).indices
+        labels = torch.zeros(count, dtype=torch.int64)
+        found.append(class_spread(placed, labels, class_centers(placed, labels, grid, 1), grid))
+    return float(torch.cat(found).mean())
+
+
 def unit_distances(som: SOM) -> Tensor:
     """CD of every pair of units of a map, (units (units - 1) / 2,); empty for a single unit."""
     first, second = torch.triu_indices(len(som.weights), len(som.weights), 1)
@@ -352,7 +385,7 @@ def density(units: Tensor, grid: int | tuple[int, int]) -> Tensor:
 def explained_variance(codes: Tensor, axes: int = 30) -> Tensor:
     """Share of the variance of codes (N, D) along each of the first principal axes, float64 (axes,), exact (Figure 3).
 
-    Axes beyond the rank explain 0. Raises ValueError for codes that are all alike.
+    Axes beyond the rank explain 0. Raises ValueError for codes that are all alike or not finite.
     """
     _check_varied(codes)
     spectrum = spectra.eigenspectrum(codes, max_columns=codes.shape[1], max_components=axes)
@@ -362,7 +395,10 @@ def explained_variance(codes: Tensor, axes: int = 30) -> Tensor:
 
 
 def participation_ratio(codes: Tensor) -> float:
-    """Effective number of dimensions of codes (N, D): squared sum of the variances over the sum of their squares, 1 to D."""
+    """Effective number of dimensions of codes (N, D): squared sum of the variances over the sum of their squares, 1 to D.
+
+    Raises ValueError for codes that are all alike or not finite.
+    """
     _check_varied(codes)
     codes = codes - codes.mean(0)
     # The smaller of the two matrices of products: both have the same eigenvalues.
@@ -373,6 +409,18 @@ def participation_ratio(codes: Tensor) -> float:
 def _check_varied(codes: Tensor) -> None:
     if codes.ndim != 2 or len(codes) < 2 or bool((codes == codes[:1]).all()):
         raise ValueError(f"codes: shape {tuple(codes.shape)}, must be (N, D) with at least two that differ")
+    _check_finite(codes)
+
+
+def _check_fit(som: SOM, codes: Tensor) -> None:
+    if codes.ndim != 2 or codes.shape[1] != som.weights.shape[1]:
+        raise ValueError(f"codes: shape {tuple(codes.shape)}, must be (N, {som.weights.shape[1]})")
+    _check_finite(codes)
+
+
+def _check_finite(codes: Tensor) -> None:
+    if not codes.isfinite().all():
+        raise ValueError(f"codes: {int((~codes.isfinite()).sum())} values are not finite")
 
 
 def _grid(grid: int | tuple[int, int]) -> tuple[int, int]:
@@ -385,8 +433,7 @@ def _grid(grid: int | tuple[int, int]) -> tuple[int, int]:
 def _check(codes: Tensor, sigma: float, alpha: float, epochs: int, batch_size: int) -> None:
     if codes.ndim != 2 or not codes.numel():
         raise ValueError(f"codes: shape {tuple(codes.shape)}, must be (N, D) with at least one code")
-    if not codes.isfinite().all():
-        raise ValueError(f"codes: {int((~codes.isfinite()).sum())} values are not finite")
+    _check_finite(codes)
     for name, value, fine, allowed in (
         ("sigma", sigma, sigma > 0, "above 0"),
         ("alpha", alpha, 0 < alpha <= 1, "above 0, at most 1"),

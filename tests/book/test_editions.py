@@ -161,9 +161,7 @@ def test_the_files_for_students_hold_no_code_of_a_solution(tmp_path, monkeypatch
 
 def exercise_part(chapter, name):
     """The code cells of an edition's exercises, which need nothing of the chapter."""
-    return [
-        c for c in editions.edition(chapter, name).cells if c.cell_type == "code" and "exercise" in c.metadata
-    ]
+    return [c for c in editions.edition(chapter, name).cells if c.cell_type == "code" and "exercise" in c.metadata]
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)

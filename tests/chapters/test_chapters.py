@@ -9,6 +9,7 @@ import jupytext
 import nbformat
 import pytest
 import runs
+import yaml
 from tiny import ROOT, TIMED, TINY
 
 from innercodes import claims, exercises, parameters, provenance
@@ -39,6 +40,12 @@ RESULTS = {
         },
     },
 }
+
+
+def papers_size():
+    """The settings of chapter 03 at the paper's scale, with a tiny network and few embedded pictures."""
+    given = yaml.safe_load((ROOT / "presets/paper/03_functional_telescope--resnet18.yml").read_text())
+    return given | TINY["03_functional_telescope"] | {"dataset": "digits", "pretrained": False, "beyond": "none"}
 
 
 def untimed(results):
@@ -110,6 +117,15 @@ def test_another_seed_gives_other_numbers(papermill, ran):
     done, second = papermill(chapter, **TINY[chapter], seed=11)
     assert done.returncode == 0, done.stderr[-3000:]
     assert untimed(second) != untimed(first)
+
+
+@pytest.mark.nightly
+def test_the_telescope_runs_with_the_settings_of_the_paper(papermill):
+    done, results = papermill("03_functional_telescope", **papers_size())
+    assert done.returncode == 0, done.stderr[-3000:]
+    check_whole("03_functional_telescope", results)
+    # What one run of several networks can not judge keeps its number among the metrics.
+    assert results["preset"] == "paper" and {"TEL-2", "TEL-17"} <= set(results["metrics"]["endpoints"])
 
 
 BAD = [

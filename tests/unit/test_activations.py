@@ -67,6 +67,24 @@ def test_unknown_codings_are_refused_by_name(changed):
         activations.vector_codes(torch.ones(1, 2, 2), **changed)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 0, 4), (2, 3, 4, 0), (5, 5), (7,)])
+def test_maps_without_a_pixel_are_refused_by_name(shape):
+    with pytest.raises(ValueError, match=r"^maps: shape \(.*\), must be \(\.\.\., C, H, W\) with at least one pixel$"):
+        activations.vector_codes(torch.zeros(shape))
+
+
+def test_no_pictures_have_no_codes_and_a_nan_stays_one():
+    assert activations.vector_codes(torch.zeros(0, 3, 4, 4)).shape == (0, 12)
+    maps = torch.ones(2, 3, 4, 4)
+    maps[1, 2, 0, 0] = torch.nan
+    found = activations.vector_codes(maps)
+    assert (
+        found[0].isfinite().all()
+        and found[1, [2, 5, 8]].isnan().all()
+        and found[1, [0, 1, 3, 4, 6, 7]].isfinite().all()
+    )
+
+
 def test_z_scores_and_a_dimension_that_never_changes():
     codes = torch.cat([maps_of(50, 3).double() * 4 + 2, torch.full((50, 1), 3.0, dtype=torch.float64)], 1)
     scored = activations.z_scored(codes)

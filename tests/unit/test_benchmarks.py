@@ -1,8 +1,12 @@
 """The benchmarks run, at tiny sizes: their numbers mean nothing here."""
 
+import contextlib
 import importlib
+import io
 import json
+import re
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,30 +17,50 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 ratios = importlib.import_module("ratios")
 
-# Fewer rows mean that a comparison was lost.
-ROWS = {"interactions": 17, "spectra": 7, "symbols": 9, "telescope": 11}
-
+# Recorded before a row was added or renamed, and why: to be recorded again. Then the entry goes, and the test says so.
+STALE = {"telescope": "older than the row of maps that learn from single codes"}
 
 NAMES = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios")
 LONG = ("interactions", "spectra", "symbols")
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in NAMES])
-def test_quick_run_writes_a_table_without_paths(name, tmp_path, capsys):
+@pytest.fixture(scope="module", params=[pytest.param(n, marks=pytest.mark.nightly if n in LONG else ()) for n in NAMES])
+def ran(request, tmp_path_factory):
+    """A benchmark's name, the table of its quick run as text, and what it printed."""
     # Under a name of its own: the package has modules of these names too.
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", ROOT / "benchmarks" / f"{name}.py")
+    spec = importlib.util.spec_from_file_location(
+        f"benchmark_{request.param}", ROOT / "benchmarks" / f"{request.param}.py"
+    )
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    out = tmp_path / "new" / "file.json"
-    assert ratios.main(name, module.SECTIONS, arguments=["--quick", "--out", str(out)]) == 0
-    text = out.read_text()
+    out = tmp_path_factory.mktemp("tables") / "new" / "file.json"
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert ratios.main(request.param, module.SECTIONS, arguments=["--quick", "--out", str(out)]) == 0
+    return request.param, out.read_text(), printed.getvalue()
+
+
+def test_quick_run_writes_a_table_without_paths(ran):
+    name, text, printed = ran
     content = json.loads(text)
     assert content["quick"] and set(content) == {"benchmark", "quick", "hardware", "packages", "rows"}
     assert content["benchmark"] == name
     fields = {"name", "ours_seconds", "peer", "peer_seconds", "ratio", "limit", "ok", "threads", "note"}
     assert all(set(row) == fields and row["ok"] and row["limit"] is None for row in content["rows"])
-    assert len(content["rows"]) == len(capsys.readouterr().out.splitlines()) - 1 >= ROWS[name]
+    assert len(content["rows"]) == len(printed.splitlines()) - 1 > 0
     assert "/work" not in text and str(ROOT) not in text and str(Path.home()) not in text
+
+
+def kinds(content):
+    """How many rows there are of each name, whatever the sizes in it."""
+    return Counter(re.sub(r"\d+(\.\d+)?", "#", f"{row['name']} / {row['peer']}") for row in content["rows"])
+
+
+def test_a_recorded_table_has_the_rows_of_its_benchmark(ran, request):
+    name, text, _ = ran
+    if name in STALE:
+        request.applymarker(pytest.mark.xfail(reason=STALE[name], strict=True))
+    recorded = json.loads((ROOT / "results" / "benchmarks" / f"{name}.json").read_text())
+    assert kinds(recorded) == kinds(json.loads(text))
 
 
 def test_a_missed_limit_is_named_and_fails(tmp_path, capsys):

@@ -14,7 +14,19 @@ from scipy.stats import mannwhitneyu, spearmanr
 from scipy.stats import t as student
 from sklearn.metrics import adjusted_mutual_info_score
 
-from innercodes import activations, claims, depth, map_views, maps, parameters, pictures, stats, telescope, twins
+from innercodes import (
+    activations,
+    claims,
+    depth,
+    fragility,
+    map_views,
+    maps,
+    parameters,
+    pictures,
+    stats,
+    telescope,
+    twins,
+)
 from innercodes.maps import Replicate, StageMap
 
 CHAPTER = "03_functional_telescope"
@@ -61,12 +73,22 @@ def relative(atlas):
 
 
 @pytest.fixture(scope="module")
-def growths(atlas):
-    return depth.coding_growths(atlas)
+def in_codings(atlas):
+    return depth.coding_charts(atlas)
 
 
 @pytest.fixture(scope="module")
-def measured(atlas, relative, growths):
+def growths(atlas, in_codings):
+    return depth.coding_growths(atlas, in_codings)
+
+
+@pytest.fixture(scope="module")
+def q_codings(atlas, in_codings):
+    return depth.coding_distances(atlas, in_codings)
+
+
+@pytest.fixture(scope="module")
+def measured(atlas, relative, growths, q_codings):
     """Every endpoint that an atlas gives."""
     right = np.arange(120)[None] % 2 > 0
     grids = {grid: {s: np.array([1.0, 1.1]) for s in STAGES} for grid in (10, 20)}
@@ -81,10 +103,10 @@ def measured(atlas, relative, growths):
         "TEL-8": depth.diverse_centers(atlas, growths),
         "TEL-9": depth.same_on_grids(atlas, {"trained": grids, "untrained": grids}),
         "TEL-15": depth.errors_far_out(atlas, right),
-        "TEL-17": depth.condense_then_expand(atlas, np.linspace(1, 2, 8).reshape(2, 4)),
+        "TEL-17": depth.condense_then_expand(atlas, np.linspace(1, 2, 8).reshape(2, 4), q_codings),
         "TEL-18": depth.membership(atlas),
         "TEL-19": depth.closer_within(atlas, {"PGD": np.array([0.1]), "equal noise": np.array([0.2])}),
-        "TEL-21": depth.condensing_helps({"a": np.arange(4.0)}, {"a": np.array([1.0, 3, 2, 4])}, 0),
+        "TEL-21": depth.condensing_helps({"a": np.arange(4.0)}, {"a": np.array([1.0, 3, 2, 4])}, 0, {}),
     }
 
 
@@ -527,6 +549,10 @@ def test_distances_grow_beside_codes_and_labels_that_mean_nothing(atlas, growths
             ends[stage] = np.median(telescope.unit_distances(som).numpy()) / telescope.mean_loss(som, codes)
         ratios.append(ends[LAST] / ends["layer1"])
     assert units["baseline"]["growth, Gaussian codes"] == pytest.approx(geometric(ratios))
+    gaussian = depth.gaussian_charts(atlas)
+    assert set(gaussian[1]) == set(STAGES)
+    again = depth.diverse_units(atlas, growths, gaussian)["baseline"]["growth, Gaussian codes"]
+    assert again == units["baseline"]["growth, Gaussian codes"]
     ratios = [
         depth.relative_centers(row[LAST], mixed) / depth.relative_centers(row["layer1"], mixed)
         for row in atlas.charts["trained"]
@@ -544,6 +570,24 @@ def test_other_codings_have_maps_of_their_own(run, atlas, growths):
             q[stage] = np.median(telescope.unit_distances(som).numpy()) / telescope.mean_loss(som, codes)
         ends.append(q[LAST] / q["layer1"])
     assert growths["raw"]["units, trained"] == pytest.approx(geometric(ends))
+
+
+def test_q_under_every_coding_is_that_of_its_maps(run, atlas, in_codings, q_codings):
+    assert in_codings["normalised"] is atlas.charts and set(q_codings) == set(maps.CODINGS)
+    for coding, kinds in q_codings.items():
+        # Networks that learned shuffled labels are asked about their first stage alone (TEL-21).
+        assert {kind: tuple(row) for kind, row in kinds.items()} == {
+            "trained": ("layer1", LAST), "untrained": ("layer1", LAST), "memorising": ("layer1",)
+        }  # fmt: skip
+        for i, seed in enumerate(run.seeds):
+            codes = maps.coded(atlas.fitted["memorising"][i]["layer1"], coding)
+            som = telescope.fit_som(codes, 6, 2.0, run.alpha, 2, run.batch_size, seed)
+            loss = cdist(codes.double().numpy(), som.weights.double().numpy(), "cosine").min(1).mean()
+            expected = np.median(pdist(som.weights.double().numpy(), "cosine")) / loss
+            assert kinds["memorising"]["layer1"][i] == pytest.approx(expected, rel=1e-2)
+    table = map_views.coding_table(q_codings, np.array([[1.0, 9.0], [2.0, 9.0]]))
+    assert table["raw"]["pixels"] == table["z-scored"]["pixels"] == 1.5
+    assert table["raw"]["memorising, layer1"] == pytest.approx(q_codings["raw"]["memorising"]["layer1"].mean())
 
 
 def test_centres_on_one_unit_give_a_reason(atlas, growths):
@@ -591,7 +635,7 @@ def test_maps_of_other_sizes(run, atlas):
         assert found[kind][6]["layer2"][i] == pytest.approx(maps.median_centers(chart.som, chart.fitted, atlas.labels))
 
 
-def test_condensing_and_expanding_by_hand(run, atlas, digits):
+def test_condensing_and_expanding_by_hand(run, atlas, digits, q_codings):
     pixels = depth.pixel_distances(run, digits[0])
     flat = digits[0].tensors()[0].flatten(1)
     assert pixels.shape == (2, 1 + run.repeats)
@@ -599,7 +643,7 @@ def test_condensing_and_expanding_by_hand(run, atlas, digits):
         som = telescope.fit_som(flat, 6, 2.0, run.alpha, 2, run.batch_size, seed)
         expected = np.median(pdist(som.weights.double(), "cosine")) / telescope.mean_loss(som, flat)
         assert row[0] == pytest.approx(expected, rel=1e-2) and len(set(row.tolist())) == 1 + run.repeats
-    found, smaller = depth.condense_then_expand(atlas, pixels), {}
+    found, smaller = depth.condense_then_expand(atlas, pixels, q_codings), {}
     for kind in depth.BOTH:
         q = {tap: [row[tap].relative_distance for row in atlas.charts[kind]] for tap in ("layer1", LAST)}
         smaller[kind] = min(geometric(np.divide(above, q["layer1"])) for above in (pixels[:, 0], q[LAST]))
@@ -607,6 +651,13 @@ def test_condensing_and_expanding_by_hand(run, atlas, digits):
     assert found["twin"].value == pytest.approx(smaller["trained"] - smaller["untrained"])
     assert found["baseline"]["q, pixels"] == pytest.approx(geometric(pixels[:, 0])) and "q, conv1" in found["baseline"]
     assert found["ci"][0] < found["value"] < found["ci"][1]
+    assert found["baseline"]["coding normalised"] == pytest.approx(found["value"])
+    for coding, kinds in q_codings.items():
+        first, last = kinds["trained"]["layer1"], kinds["trained"][LAST]
+        expected = min(geometric(pixels[:, 0] / first), geometric(last / first))
+        assert found["baseline"][f"coding {coding}"] == pytest.approx(expected)
+    alike = {"raw": {"trained": {"layer1": np.array([0.0, 1.0]), LAST: np.array([1.0, 1.0])}}}
+    assert "coding raw" not in depth.condense_then_expand(atlas, pixels, alike)["baseline"]
 
 
 # TEL-18
@@ -762,7 +813,11 @@ def test_condensing_is_spearmans_correlation():
     rng = np.random.default_rng(0)
     q = {share: rng.random(3) + i for i, share in enumerate(("0 %", "50 %", "100 %"))}
     accuracy = {share: np.round(rng.random(3) - i, 1) for i, share in enumerate(q)}
-    found = depth.condensing_helps(q, accuracy, 0)
+    turned = {share: -rows for share, rows in q.items()}
+    constant = {share: np.ones(3) for share in q}
+    found = depth.condensing_helps(q, accuracy, 0, {"raw": turned, "z-scored": constant})
+    assert found["baseline"]["coding raw"] == pytest.approx(-found["value"])
+    assert "coding z-scored" not in found["baseline"]
     assert found["value"] == pytest.approx(
         spearmanr(np.concatenate(list(q.values())), np.concatenate(list(accuracy.values()))).statistic
     )
@@ -816,11 +871,35 @@ def test_tables_for_the_figures(atlas):
         centers = telescope.class_centers(chart.fitted, atlas.labels, 6, 10)
         units, labels = (chart.fitted, atlas.labels) if others is None else (chart.unseen, others)
         assert table[name][LAST][10:] == pytest.approx(telescope.class_spread(units, labels, centers, 6).numpy())
+    assert map_views.chance_spread(atlas) == telescope.chance_spread(6, atlas.labels.bincount().tolist(), 4, 0)
     right = np.arange(120)[None] % 3 > 0
     parted = map_views.right_and_wrong(atlas, right)
     assert len(parted["right"][LAST]) == 2 * 80 and len(parted["wrong"][LAST]) == 2 * 40
     away = depth.picture_spread(atlas.charts["trained"][0][LAST], atlas.labels, atlas.unseen_labels)[0].numpy()
     assert parted["wrong"][LAST][:40] == pytest.approx(away[::3])
+
+
+def test_what_alt_texts_say_is_counted(atlas):
+    gaussian = depth.gaussian_charts(atlas)
+    first = map_views.first_maps(atlas, gaussian)
+    assert list(first) == ["trained", "untrained", "Gaussian codes"] and set(first["untrained"]) == set(STAGES)
+    assert first["untrained"][LAST] is atlas.charts["untrained"][0][LAST]
+    dense = map_views.densities(first)
+    assert dense["Gaussian codes"]["layer1"].shape == (6, 6)
+    line = map_views.densities({"a": {"b": chart_of(torch.tensor([0, 1, 1, 2]))}})["a"]["b"]
+    assert line[0].tolist() == [25, 50, 25, 0, 0, 0] and not line[1:].any()
+    chart = chart_of(torch.tensor([[3, 1], [3, 2], [4, 1]]))
+    assert map_views.used(chart) == 2 and map_views.used(chart, torch.tensor([True, True, False])) == 1
+    # About the corner, the units of the last column and of the last row come from beyond the border.
+    units = torch.tensor([[0, 1], [5, 30]])
+    crossed = map_views.crossing({"a": (units, torch.tensor([0.0, 0.0]), torch.zeros(2))}, 6)
+    assert crossed == {"a": 0.5}
+    sizes = np.array([[0.05, 0.1, np.nan, np.inf], [0.1, 0.1, np.inf, np.nan]])
+    away = np.array([[1.0, 2, 99, 4], [3, 7, 6, 99]])
+    flips = fragility.Flips(sizes, {"first stage": away}, torch.arange(4))
+    assert map_views.flip_medians(flips, 0.1) == {"0.5": (1, 1), "1": (3, 3), "never": (5, 2)}
+    away[0, 3] = np.inf  # no other class on the map
+    assert map_views.flip_medians(flips, 0.1)["never"] == (6, 1)
 
 
 def test_the_explorer_counts_by_hand(atlas, digits):
@@ -898,7 +977,7 @@ def test_small_pictures_take_both_conditions(run, measured):
     assert isinstance(depth.on_small_pictures(named[1], spread, units), str)
 
 
-def test_the_same_run_gives_the_same_numbers(run, atlas, measured, networks, digits):
+def test_the_same_run_gives_the_same_numbers(run, atlas, measured, networks, digits, q_codings):
     both = {kind: networks[kind] for kind in depth.BOTH}
     again = depth.survey(run, both, *digits, STAGES, "conv1")
     for kind, i, tap in itertools.product(depth.BOTH, range(2), ("input", "conv1", *STAGES)):
@@ -906,7 +985,7 @@ def test_the_same_run_gives_the_same_numbers(run, atlas, measured, networks, dig
     for claim, endpoint in {
         "TEL-3": depth.uneven_use(again),
         "TEL-5": depth.shrinking(again, depth.spreads(again)),
-        "TEL-17": depth.condense_then_expand(again, np.linspace(1, 2, 8).reshape(2, 4)),
+        "TEL-17": depth.condense_then_expand(again, np.linspace(1, 2, 8).reshape(2, 4), q_codings),
     }.items():
         first = measured[claim]
         assert endpoint["value"] == first["value"] and endpoint.get("ci") == first.get("ci")

@@ -54,6 +54,9 @@ class Maps:
             for name in SETS
         }
 
+    def densities(self):
+        return {name: {s: telescope.density(self.units[name][s], GRID).numpy() for s in STAGES} for name in SETS}
+
     def explorer(self):
         found = {}
         for stage in STAGES:
@@ -87,10 +90,16 @@ DRAWN = {
         kind: {s: telescope.explained_variance(maps.codes[s], 8).cumsum(0).numpy() ** (i + 1) for s in STAGES}
         for i, kind in enumerate(KINDS)
     }),
-    "losses": lambda maps: map_figures.losses({s: maps.soms[s].losses.numpy() for s in STAGES}),
-    "densities": lambda maps: map_figures.densities({
-        s: telescope.density(maps.units["fitted"][s], GRID).numpy() for s in STAGES
+    "losses": lambda maps: map_figures.losses({
+        k: {s: maps.soms[s].losses.numpy() * (i + 1) for s in STAGES} for i, k in enumerate(KINDS)
     }),
+    "densities": lambda maps: map_figures.densities(maps.densities()),
+    "many-densities": lambda maps: map_figures.densities({
+        k: {f"blocks.{i}": row["conv1"] for i in range(12)} for k, row in maps.densities().items()
+    }),
+    "depth-panels": lambda maps: map_figures.depth_panels(
+        {k: {side: seeds(*STAGES, low=i + float(side)) for side in ("4", "6")} for i, k in enumerate(KINDS[:2])}, "far"
+    ),
     "class-maps": lambda maps: map_figures.class_maps(
         {name: {s: maps.units[name][s][:, 0] for s in STAGES[1:3]} for name in SETS},
         maps.labels, GRID, [3, 0, 8], ["three", "none", "eight"],
@@ -172,7 +181,7 @@ def test_explained_has_a_panel_for_each_kind_and_a_line_for_each_stage(maps):
 @pytest.mark.parametrize("steps", [1, 7, 5000])
 def test_losses_keep_the_mean_in_few_points(log, steps):
     values = np.random.default_rng(0).uniform(1, 2, steps)
-    line = map_figures.losses({"input": values}, log).axes[0].lines[0]
+    line = map_figures.losses({"trained": {"input": values}}, log).axes[0].lines[0]
     x, y = line.get_xdata(), line.get_ydata()
     assert len(x) <= 200 and (np.diff(x) > 0).all()
     # Each point stands in the middle of the steps it is the mean of.
@@ -183,16 +192,39 @@ def test_losses_keep_the_mean_in_few_points(log, steps):
     assert np.sum(y * np.diff(ends)) == pytest.approx(values.sum())
 
 
+def test_losses_have_a_panel_for_each_kind_on_one_scale(maps):
+    figure = DRAWN["losses"](maps)
+    assert [axes.get_title() for axes in figure.axes] == list(KINDS) and legend(figure) == list(STAGES)
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+    first, third = (axes.lines[2].get_ydata() for axes in (figure.axes[0], figure.axes[2]))
+    np.testing.assert_allclose(third, 3 * first)
+
+
 def test_densities_share_one_scale(maps):
-    figure = DRAWN["densities"](maps)
-    panels = figure.axes[:4]
-    assert [axes.get_title() for axes in panels] == list(STAGES)
-    for axes, stage in zip(panels, STAGES, strict=True):
-        np.testing.assert_allclose(
-            axes.images[0].get_array(), telescope.density(maps.units["fitted"][stage], GRID).numpy()
-        )
-    highest = max(axes.images[0].get_array().max() for axes in panels)
-    assert {axes.images[0].get_clim() for axes in panels} == {(0, highest)}
+    figure, given = DRAWN["densities"](maps), maps.densities()
+    panels = np.array(figure.axes[:8]).reshape(2, 4)
+    assert [axes.get_title() for axes in panels[0]] == list(STAGES)
+    assert [axes.get_ylabel() for axes in panels[:, 0]] == list(SETS)
+    for line, name in zip(panels, SETS, strict=True):
+        for axes, stage in zip(line, STAGES, strict=True):
+            np.testing.assert_allclose(axes.images[0].get_array(), given[name][stage])
+    highest = max(axes.images[0].get_array().max() for axes in panels.flat)
+    assert {axes.images[0].get_clim() for axes in panels.flat} == {(0, highest)}
+
+
+def test_densities_of_many_stages_go_down(maps):
+    panels = np.array(DRAWN["many-densities"](maps).axes[:24]).reshape(12, 2)
+    assert [axes.get_title() for axes in panels[0]] == list(SETS)
+    assert [axes.get_ylabel() for axes in panels[:, 0]] == [f"blocks.{i}" for i in range(12)]
+
+
+def test_panels_of_lines_share_colours_and_scale(maps):
+    figure = DRAWN["depth-panels"](maps)
+    left, right = figure.axes
+    assert [left.get_title(), right.get_title()] == ["trained", "untrained"] and legend(figure) == ["4", "6"]
+    assert left.get_ylim() == right.get_ylim() and left.get_ylabel() == "far" and not right.get_ylabel()
+    np.testing.assert_allclose(right.lines[0].get_ydata(), 5.1 + np.arange(4))
+    assert [a.get_color() for a in left.lines] == [a.get_color() for a in right.lines]
 
 
 def test_class_maps_show_the_pictures_of_each_class(maps):
@@ -303,6 +335,8 @@ def test_a_dot_for_each_network(maps):
     np.testing.assert_allclose(clean.get_offsets(), [[0.5, 0.1], [0.6, 0.2], [0.7, 0.3]])
     np.testing.assert_allclose(noisy.get_offsets()[0], [1.5, 1.1])
     assert legend(figure) == ["0 %", "50 %"]
+    # Far units are diverse codes: "homogeneity" would be the opposite.
+    assert figure.axes[0].get_xlabel() == "diversity q at CL1 (unit distance / loss)"
     assert to_hex(clean.get_facecolor()[0]) == plots.PALETTE[0] and to_hex(noisy.get_facecolor()[0]) == plots.PALETTE[3]
 
 

@@ -164,6 +164,26 @@ def test_best_units_are_the_brute_force_ranking_and_distinct():
         telescope.best_units(som, codes[:, :6])
 
 
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_codes_that_are_not_finite_are_refused_by_name(bad):
+    som, codes = telescope.SOM(draws(6, 3), (2, 3), torch.empty(0)), draws(4, 3)
+    codes[2, 1] = bad
+    for function in (
+        lambda: telescope.best_units(som, codes, 2), lambda: telescope.mean_loss(som, codes),
+        lambda: telescope.participation_ratio(codes), lambda: telescope.explained_variance(codes),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="^codes: 1 values are not finite$"):
+            function()
+
+
+def test_the_loss_of_no_codes_is_refused():
+    som = telescope.SOM(draws(6, 3), (2, 3), torch.empty(0))
+    with pytest.raises(ValueError, match=r"^codes: shape \(0, 3\), must be \(N, 3\) with at least one code"):
+        telescope.mean_loss(som, draws(0, 3))
+    with pytest.raises(ValueError, match=r"^codes: shape \(5, 2\), must be \(N, 3\)"):
+        telescope.mean_loss(som, draws(5, 2))
+
+
 def test_cosine_distance_of_parallel_orthogonal_opposite_and_zero():
     a = torch.tensor([[2.0, 0.0]])
     b = torch.tensor([[1.0, 0.0], [0.0, 3.0], [-5.0, 0.0], [0.0, 0.0]])
@@ -223,6 +243,36 @@ def test_spread_of_random_units_of_one_unit_and_across_the_border():
     for down, right in ((19, 19), (0, 19), (10, 3)):
         moved = (rows + down) % 20 * 20 + (columns + right) % 20
         torch.testing.assert_close(spread(moved, labels, 20, 1), spread(blob, labels, 20, 1))
+
+
+@pytest.mark.parametrize(("m", "n", "count"), [(20, 20, 500), (20, 20, 50), (10, 10, 500), (6, 9, 30)])
+def test_spread_by_chance_is_computed_for_the_map_and_the_units(m, n, count):
+    rng, found = np.random.default_rng(1), []
+    for _ in range(400):
+        units = rng.integers(m * n, size=count)
+        home = np.array(divmod(np.bincount(units).argmax(), n))
+        steps = (np.stack(np.divmod(units, n), -1) - home + [m // 2, n // 2]) % [m, n] - [m // 2, n // 2]
+        found.append(np.linalg.norm(steps - steps.mean(0), axis=1).mean())
+    assert telescope.chance_spread((m, n), [count], k=1, draws=400) == pytest.approx(np.mean(found), rel=0.02)
+
+
+def test_spread_by_chance_on_the_papers_map():
+    assert telescope.chance_spread(20, [50], k=10) == pytest.approx(7.6, abs=0.05)
+    assert telescope.chance_spread(20, [50], k=1) == pytest.approx(7.32, abs=0.05)
+
+
+def test_spread_by_chance_has_different_units_and_a_seed():
+    every = torch.arange(12).expand(3, 12)  # all units of the map: nothing is left to chance
+    assert telescope.chance_spread((3, 4), [3], 12, draws=1) == pytest.approx(
+        float(spread(every, torch.zeros(3, dtype=torch.long), (3, 4), 1))
+    )
+    one, same, other = (telescope.chance_spread(6, [4, 9], 2, seed) for seed in (0, 0, 1))
+    assert one == same != other and one == pytest.approx(other, rel=0.1)
+    for changed, message in (
+        ({"k": 37}, "k = 37: must be from 1 to 36"), ({"counts": []}, r"counts = \[\]: must"), ({"counts": [3, 0]}, "counts = "),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=f"^{message}"):
+            telescope.chance_spread(**{"grid": 6, "counts": [3], "k": 2} | changed)
 
 
 def test_a_class_without_inputs_has_no_centre():
