@@ -760,7 +760,7 @@ if all(np.isfinite(p[kind]).any() for kind in networks):
 #
 # There are two groups of samples: those whose average output falls somewhere, and the monotone ones. In both groups the paper
 # counts salient AND interactions, after the noise is taken away. ("Groups at random" below means the same counts with the
-# samples dealt to the two groups by chance.)
+# samples dealt to the two groups by chance. "Within a class" compares samples of the same class alone.)
 
 # %%
 denoised = games.fits({k: v[k] for k in networks}, settings, mode="q")
@@ -772,7 +772,9 @@ rising = {k: rises[k][:, :fit_samples] for k in networks}
 results.take(
     "INT-7",
     joint.get("INT-7")
-    or endpoints.more_when_falling(salient_terms, rising, bootstrap, seed),
+    or endpoints.more_when_falling(
+        salient_terms, rising, bootstrap, seed, labels[:fit_samples]
+    ),
 )
 
 # %% [markdown]
@@ -1079,7 +1081,7 @@ if fine:
         figures.sampled(estimate.exact, estimate.estimated),
         name="sampled",
         alt="Estimated against exact interactions of digits cut into twelve players. "
-        f"Correlation {estimate.summary['12 regions, known']['correlation']:.2f}.",
+        f"Correlation {estimate.summary['12 regions, trained']['correlation']:.2f}.",
         caption="Interactions estimated from sampled masks against the exact ones, twelve "
         "players, order three and below. On the diagonal the estimate is right.",
     )

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from innercodes.memory import Chunks
 from innercodes.parameters import refusal
 
-Reduction = Callable[[Tensor], Tensor]
+Reduction = Callable[..., Tensor]
 INPUT, OUTPUT, CLASS_TOKEN = "input", "output", ":cls"
 CODINGS = ("normalised", "raw", "without centre")
 CENTERS = ("mean", "raster", "radius")
@@ -43,6 +44,7 @@ def collect(
     memory: int = 2**31,
     folder: str | Path | None = None,
     progress: bool = False,
+    placed: bool = False,
 ) -> dict[str, Tensor]:
     """What stages of a network say to N inputs, in one pass: name to tensor (N, ...) on the CPU.
 
@@ -50,6 +52,9 @@ def collect(
     batches have a length. A name is a module of the network (`stages` lists the usual ones), whose map (B, C, H, W) goes through
     `reduce`, one function for all or one for each name; `blocks.3:cls` is the class token (B, C) of a transformer's block, as it
     is; `input` is what goes in, reduced too; `output` what comes out, as it is. The tokens of a transformer become a map again.
+    With `placed` a reduction is also given the inputs of its map and their rows, a slice of 0 ... N - 1.
+
+    Where a GPU runs out of memory, the pass goes on with half as many inputs at once, and says so.
 
     Results of more than `memory` bytes in all lie in a file in `folder` (default: the system's folder for such files).
     Raises ParameterError for a name that the network does not have, ValueError for a stage that never runs or runs twice, and
@@ -67,6 +72,7 @@ def collect(
     total = _count(batches) if total is None else total
     reduction = (lambda _: reduce) if callable(reduce) else reduce.__getitem__
     found: dict[str, Tensor] = {}
+    beside: list = []
     store = _Store(total, len(set(names)), memory, folder)
 
     def tap(name: str) -> Callable:
@@ -76,7 +82,7 @@ def collect(
             if name.endswith(CLASS_TOKEN):
                 found[name] = class_token(out, network)
             else:
-                found[name] = reduction(name)(as_map(out, network))
+                found[name] = reduction(name)(as_map(out, network), *beside)
 
         return hook
 
@@ -85,19 +91,28 @@ def collect(
     model.eval()
     try:
         with torch.inference_mode(), tqdm(total=total, disable=not progress, unit="input", desc="stages") as bar:
+            chunks = None
             for batch in batches:
-                inputs = (batch if isinstance(batch, Tensor) else batch[0]).to(device)
-                found.clear()
-                out = model(inputs)
-                if INPUT in names:
-                    found[INPUT] = reduction(INPUT)(inputs)
-                if OUTPUT in names:
-                    found[OUTPUT] = out
-                missing = sorted(set(names) - set(found))
-                if missing:
-                    raise ValueError(f"stage {missing[0]!r} never runs in a pass")
-                store.add(found, len(inputs))
-                bar.update(len(inputs))
+                given = batch if isinstance(batch, Tensor) else batch[0]
+                begun = store.filled
+                chunks = chunks or Chunks("inputs", max(len(given), 1))
+
+                def one(rows: slice, given: Tensor = given, begun: int = begun) -> None:
+                    inputs = given[rows].to(device)
+                    found.clear()
+                    beside[:] = [inputs, slice(begun + rows.start, begun + rows.stop)] if placed else []
+                    out = model(inputs)
+                    if INPUT in names:
+                        found[INPUT] = reduction(INPUT)(inputs, *beside)
+                    if OUTPUT in names:
+                        found[OUTPUT] = out
+                    missing = sorted(set(names) - set(found))
+                    if missing:
+                        raise ValueError(f"stage {missing[0]!r} never runs in a pass")
+                    store.add(found, len(inputs))
+                    bar.update(len(inputs))
+
+                chunks.over(len(given), one)
     finally:
         for hook in hooks:
             hook.remove()

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from innercodes.memory import Chunks
+
 
 def pgd(
     model: nn.Module,
@@ -20,13 +22,24 @@ def pgd(
     """Projected gradient descent in the L-infinity norm (Madry et al. 2018): inputs (B, ...) to attacked inputs.
 
     A random start in the box of half-width `size`, then `steps` steps of length `step` (2.5 * size / steps by default) up the
-    cross-entropy; every value stays within `size` of where it was and within [low, high].
+    cross-entropy; every value stays within `size` of where it was and within [low, high]. Where a GPU runs out of memory, half as
+    many inputs at once get their gradients, and a warning says so.
     """
 
-    def loss(attacked: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(model(attacked), labels, reduction="sum")
+    chunks = Chunks("inputs", max(len(inputs), 1))
 
-    return ascend(loss, inputs, size, steps, seed, low, high, step)
+    def slope(attacked: Tensor) -> Tensor:
+        found = torch.empty_like(attacked)
+
+        def fill(rows: slice) -> None:
+            x = attacked[rows].requires_grad_(True)
+            loss = nn.functional.cross_entropy(model(x), labels[rows], reduction="sum")
+            (found[rows],) = torch.autograd.grad(loss, x)
+
+        chunks.over(len(attacked), fill)
+        return found
+
+    return _climb(slope, inputs, size, steps, seed, low, high, step)
 
 
 def ascend(
@@ -39,16 +52,35 @@ def ascend(
     high: float = torch.inf,
     step: float | None = None,
 ) -> Tensor:
-    """The attack of `pgd` up any objective: inputs (B, ...) to a scalar, the sum of one term for each input."""
+    """The attack of `pgd` up any objective: inputs (B, ...) to a scalar, the sum of one term for each input. All go at once."""
+
+    def slope(attacked: Tensor) -> Tensor:
+        attacked.requires_grad_(True)
+        (found,) = torch.autograd.grad(objective(attacked), attacked)
+        return found
+
+    return _climb(slope, inputs, size, steps, seed, low, high, step)
+
+
+def _climb(
+    slope: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    size: float,
+    steps: int,
+    seed: int,
+    low: float,
+    high: float,
+    step: float | None,
+) -> Tensor:
+    """Steps along the signs of a slope, inputs (B, ...) to the same shape, within the box."""
     step = 2.5 * size / steps if step is None else step
     generator = torch.Generator().manual_seed(seed)
     start = (2 * torch.rand(inputs.shape, generator=generator) - 1).to(inputs) * size
     attacked = (inputs + start).clamp(low, high)
     for _ in range(steps):
-        attacked.requires_grad_(True)
-        (slope,) = torch.autograd.grad(objective(attacked), attacked)
+        uphill = slope(attacked)
         with torch.no_grad():
-            moved = attacked + step * slope.sign()
+            moved = attacked + step * uphill.sign()
             attacked = torch.minimum(torch.maximum(moved, inputs - size), inputs + size).clamp(low, high)
     return attacked.detach()
 

@@ -25,9 +25,9 @@ class Eigenfilters:
 
 def eigenfilters(network: nn.Module, layer: str, shown: Stimuli, run: Run, count: int = 50) -> Eigenfilters:
     """The eigenfilters of a layer without thinning, from what it says to the pictures."""
-    maps_ = activations.collect(network, shown.pictures.batches(), [layer], lambda m: m, device=run.device, folder=".")[
-        layer
-    ]
+    maps_ = activations.collect(
+        network, shown.pictures.batches(device=run.device), [layer], lambda m: m, device=run.device, folder="."
+    )[layer]
     return filters_of(maps_, count)
 
 

@@ -133,9 +133,17 @@ def _advantage(rows: np.ndarray, axis: int) -> np.ndarray:
 
 
 def more_when_falling(
-    counts: Mapping[str, np.ndarray], rises: Mapping[str, np.ndarray], draws: int, seed: int
+    counts: Mapping[str, np.ndarray],
+    rises: Mapping[str, np.ndarray],
+    draws: int,
+    seed: int,
+    labels: np.ndarray | None = None,
 ) -> dict[str, Any] | str:
-    """INT-7: do samples whose mean output falls somewhere have more salient terms? Counts and flags (seeds, samples)."""
+    """INT-7: do samples whose mean output falls somewhere have more salient terms? Counts and flags (seeds, samples).
+
+    With the classes of the samples, int (samples,), the same among samples of one class stands beside it, where there are any to
+    compare: where one class falls and the other does not, the class alone may make the difference.
+    """
     groups = {kind: (int((flag == 0).sum(1).min()), int((flag == 1).sum(1).min())) for kind, flag in rises.items()}
     if min(*groups["trained"], *groups["untrained"]) < 20:
         return (
@@ -151,10 +159,25 @@ def more_when_falling(
     found = stats.compare(rows, _advantage, draws, seed)
     mixed = np.random.default_rng(seed).permuted(rises["trained"], axis=1)
     chance = float(_advantage(np.stack([counts["trained"], mixed], -1), 1).mean())
+    baseline = found["baseline"] | {"groups at random": chance}
+    if labels is not None and len(np.unique(labels)) > 1:
+        same = _advantage_within(counts["trained"], rises["trained"], labels)
+        baseline |= {} if np.isnan(same) else {"within a class": same}
     return found | {
         "also": {"mann_whitney_p": float(max(p)), "count_ratio": _falling_mean(counts, rises) / 42.67},
-        "baseline": found["baseline"] | {"groups at random": chance},
+        "baseline": baseline,
     }
+
+
+def _advantage_within(counts: np.ndarray, rises: np.ndarray, labels: np.ndarray) -> float:
+    """`_advantage` over the pairs of one class alone, mean over the seeds that have such pairs; NaN without any."""
+    found = []
+    for count, flag in zip(counts, rises > 0, strict=True):
+        more = np.sign(count[:, None] - count) / 2 + 0.5
+        pairs = ~flag[:, None] & flag & (labels[:, None] == labels)
+        if pairs.any():
+            found.append(more[pairs].mean())
+    return float(np.mean(found)) if found else float("nan")
 
 
 def _falling_mean(counts: Mapping[str, np.ndarray], rises: Mapping[str, np.ndarray]) -> float:

@@ -171,7 +171,7 @@ def right_on(networks: Sequence[nn.Module], pictures: Pictures, outputs: Tensor 
     """Whether each network is right on each picture, bool (networks, N); `outputs` says which output is which class."""
     if outputs is None:
         return np.zeros((len(networks), len(pictures)), dtype=bool)
-    batches = pictures.batches(at_once(pictures, CHUNK, next(networks[0].parameters()).device))
+    batches = pictures.batches(CHUNK, next(networks[0].parameters()).device)
     return np.stack([np.concatenate([is_right(one, x, outputs[y]) for x, y in batches]) for one in networks])
 
 

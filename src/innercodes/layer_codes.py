@@ -113,7 +113,7 @@ def survey(
 
 def said(network: nn.Module, layers: Sequence[str], inputs: Pictures | Tensor, run: Run) -> dict[str, Tensor]:
     """What layers say to inputs, at most `columns` values of each map: (N, columns)."""
-    batches = inputs.batches() if isinstance(inputs, Pictures) else list(inputs.split(64))
+    batches = inputs.batches(device=run.device) if isinstance(inputs, Pictures) else list(inputs.split(64))
 
     def thin(found: Tensor) -> Tensor:
         return activations.strided_columns(found, run.columns)

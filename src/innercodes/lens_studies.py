@@ -578,28 +578,20 @@ def unchanged(view: NetworkView, run: Run) -> np.ndarray:
     """
     shown = view.family.material.unseen.subset(torch.arange(min(run.read, len(view.right))))
     pool = symbol_survey.pooling(run)
-    at: dict[str, Any] = {}
     kept: dict[str, Tensor] = {}
 
-    def batches():
-        start = 0
-        for inputs, _ in shown.pictures.batches(at_once(shown.pictures, lenses.BATCH, run.device)):
-            at["boxes"], at["size"] = shown.boxes[start : start + len(inputs)], tuple(inputs.shape[-2:])
-            start += len(inputs)
-            yield inputs
-
     def reduction(stage: str) -> activations.Reduction:
-        def reduce(found: Tensor) -> Tensor:
+        def reduce(found: Tensor, inputs: Tensor, rows: slice) -> Tensor:
             if stage not in kept:
                 generator = torch.Generator().manual_seed(run.seeds[view.row])
                 kept[stage] = (torch.rand(found.shape[1:], generator=generator) >= run.silenced).to(found)
-            return pool(found * kept[stage], at["boxes"], at["size"])
+            return pool(found * kept[stage], shown.boxes[rows], tuple(inputs.shape[-2:]))
 
         return reduce
 
     said = activations.collect(
-        view.network, batches(), view.family.stages, {stage: reduction(stage) for stage in view.family.stages},
-        total=len(shown.pictures), device=run.device,
+        view.network, shown.pictures.batches(lenses.BATCH, run.device), view.family.stages,
+        {stage: reduction(stage) for stage in view.family.stages}, device=run.device, placed=True,
     )  # fmt: skip
     same = [
         (symbol_survey.place(one.code.codebook, said[stage])[1] == one.code.symbols[UNSEEN][: len(said[stage])])

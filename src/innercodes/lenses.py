@@ -5,7 +5,7 @@ The lenses themselves are those of chapters 01 to 04; here they are pointed at o
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,22 +67,13 @@ def hear(network: nn.Module, shown: Shown, stages: Sequence[str], run: Run) -> S
             raise refusal(
                 "stages", stage, "modules that say maps or tokens of the picture: regions are pooled from these"
             )
-    at: dict = {}
     widths: dict[str, list[int]] = {}
     pool, store = symbol_survey.pooling(run), maps.stored(run.center, run.negative)
 
-    def batches() -> Iterator[Tensor]:
-        # `collect` asks for the next batch when it is done with one: the boxes at hand are those of its maps.
-        start = 0
-        for inputs, _ in shown.pictures.batches(at_once(shown.pictures, BATCH, run.device)):
-            at["boxes"], at["size"] = shown.boxes[start : start + len(inputs)], tuple(inputs.shape[-2:])
-            start += len(inputs)
-            yield inputs
-
     def reduction(stage: str) -> activations.Reduction:
-        def reduce(found: Tensor) -> Tensor:
+        def reduce(found: Tensor, inputs: Tensor, rows: slice) -> Tensor:
             kept = (
-                pool(found, at["boxes"], at["size"]).flatten(1), store(found),
+                pool(found, shown.boxes[rows], tuple(inputs.shape[-2:])).flatten(1), store(found),
                 activations.strided_columns(found, run.columns),
             )  # fmt: skip
             widths[stage] = [part.shape[1] for part in kept]
@@ -90,9 +81,10 @@ def hear(network: nn.Module, shown: Shown, stages: Sequence[str], run: Run) -> S
 
         return reduce
 
+    batches = shown.pictures.batches(BATCH, run.device)
     found = activations.collect(
-        network, batches(), (*stages, activations.OUTPUT), {stage: reduction(stage) for stage in stages},
-        total=len(shown.pictures), device=run.device, folder=".",
+        network, batches, (*stages, activations.OUTPUT), {stage: reduction(stage) for stage in stages},
+        device=run.device, folder=".", placed=True,
     )  # fmt: skip
     heard = {}
     for stage in stages:
@@ -310,7 +302,7 @@ def _view(family: Family, kind: str, member: int, explained: Tensor, run: Run) -
 
 
 def _logits(network: nn.Module, shown: Shown, run: Run) -> Tensor:
-    batches = shown.pictures.batches(at_once(shown.pictures, BATCH, run.device))
+    batches = shown.pictures.batches(BATCH, run.device)
     found = activations.collect(network, batches, (activations.OUTPUT,), {}, device=run.device)
     return found[activations.OUTPUT]
 

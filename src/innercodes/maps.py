@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from innercodes import activations, telescope
 from innercodes.parameters import Run
-from innercodes.pictures import Pictures, at_once
+from innercodes.pictures import Pictures
 
 CODINGS = (*activations.CODINGS, "z-scored")
 Codes = dict[str, Tensor]
@@ -88,7 +88,7 @@ def collect(
     networks: Mapping[str, Sequence[nn.Module]], batches: Pictures | Iterable[Tensor], taps: Sequence[str], run: Run
 ) -> dict[str, list[Codes]]:
     """What the stages of all networks say, one pass of each over the pictures."""
-    source = batches.batches(at_once(batches, 64, run.device)) if isinstance(batches, Pictures) else batches
+    source = batches.batches(64, run.device) if isinstance(batches, Pictures) else batches
     reduce = stored(run.center, run.negative)
     return {
         kind: [

@@ -1,7 +1,6 @@
 """What a network says when some of its inputs are masked: all 2^n coalitions, streamed."""
 
 import math
-import warnings
 from collections.abc import Callable
 
 import torch
@@ -11,6 +10,7 @@ from torch.utils._pytree import tree_leaves
 from tqdm import tqdm
 
 from innercodes.coalitions import require_memory
+from innercodes.memory import Chunks
 
 # What the largest single operation of a chunk may read and write on a CPU. Measured on convolutional networks and MLPs:
 # times are flat from 1 to 8 MiB and two to four times longer where the maps of a chunk fall out of the cache (32 MiB).
@@ -36,26 +36,17 @@ def masked_outputs(
     """
     if n < 1:
         raise ValueError(f"n = {n}: a game needs at least 1 player")
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk = {chunk}: must be at least 1")
     require_memory(n, bytes_each=1)  # the least there is, before any network runs
-    result, start = None, 0
+    result = None
     with (
         torch.no_grad(),
         tqdm(total=2**n, unit="mask", desc="masked outputs", mininterval=1, disable=not progress) as bar,
     ):
-        chunk = chunk or fitting_chunk(score, n, device)
-        while start < 2**n:
-            masks = masks_at(start, min(start + chunk, 2**n), n, device)
-            try:
-                scores = score(masks)
-            except torch.OutOfMemoryError:
-                if chunk == 1:
-                    raise
-                chunk //= 2
-                warnings.warn(f"out of GPU memory: going on with {chunk} masks at once", stacklevel=2)
-                torch.cuda.empty_cache()
-                continue
+
+        def fill(rows: slice) -> None:
+            nonlocal result
+            masks = masks_at(rows.start, rows.stop, n, device)
+            scores = score(masks)
             if scores.shape[-1:] != masks.shape[:1]:
                 raise ValueError(
                     f"{len(masks)} masks gave scores of shape {tuple(scores.shape)}; needed (..., {len(masks)})"
@@ -64,9 +55,10 @@ def masked_outputs(
                 if scores.device.type == "cpu":
                     require_memory(n, bytes_each=scores[..., 0].numel() * scores.element_size())
                 result = scores.new_empty((*scores.shape[:-1], 2**n))
-            result[..., start : start + len(masks)] = scores
-            start += len(masks)
+            result[..., rows] = scores
             bar.update(len(masks))
+
+        Chunks("masks", fitting_chunk(score, n, device) if chunk is None else chunk).over(2**n, fill)
     return result
 
 

@@ -72,7 +72,12 @@ def few_monosemantic(
     units = {
         kind: [
             activations.collect(
-                network, shown.pictures.batches(), [layer], lambda m: m.mean((-2, -1)), device=run.device, folder="."
+                network,
+                shown.pictures.batches(device=run.device),
+                [layer],
+                lambda m: m.mean((-2, -1)),
+                device=run.device,
+                folder=".",
             )[layer]
             for network in members
         ]

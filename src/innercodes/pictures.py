@@ -53,9 +53,9 @@ class Pictures(Dataset):
         picked = data.balanced(self.labels, min(most, len(self)), torch.Generator().manual_seed(0))
         return picked.sort().values
 
-    def batches(self, size: int = 64, workers: int = 0) -> DataLoader:
-        """The pictures in their order, (inputs, labels) for each batch."""
-        return DataLoader(self, size, num_workers=workers)
+    def batches(self, size: int = 64, device: torch.device = CPU) -> DataLoader:
+        """The pictures in their order, (inputs, labels) for each batch: at most `size`, and `at_once` for a network on a device."""
+        return DataLoader(self, at_once(self, size, device))
 
     def tensors(self) -> tuple[Tensor, Tensor]:
         """All pictures and labels in memory: float32 (N, C, H, W), int64 (N,)."""

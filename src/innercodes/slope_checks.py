@@ -41,7 +41,7 @@ def slopes(network: nn.Module, layers: Sequence[str], shown: Stimuli, run: Run) 
     said = layer_codes.said(network, layers, shown.pictures, run)
     drawn = activations.collect(
         network,
-        shown.pictures.batches(),
+        shown.pictures.batches(device=run.device),
         layers,
         lambda found: random_columns(found, run.columns, run.seed),
         device=run.device,

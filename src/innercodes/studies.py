@@ -132,7 +132,7 @@ def ink_game(run: Run, finest: int, samples: int) -> tuple[Game, list[dict[int, 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Exact and estimated effects of the same coalitions, float64 (terms,), and a summary for each game."""
+    """Exact and estimated effects of the same coalitions in trained networks, float64 (terms,), and a summary for each game and kind."""
 
     exact: np.ndarray
     estimated: np.ndarray
@@ -143,11 +143,24 @@ def sampled(fine: Fine, run: Run) -> Sampled:
     """Interactions of order three and below from sampled masks, beside the exact ones and where there are none.
 
     The known games are the digits cut into twelve, of whose 4096 masks a quarter are drawn; the unknown ones digits in
-    twenty regions and, at the quick scale, sentences of twenty words, with `sampled_masks` masks each.
+    twenty regions and, at the quick scale, sentences of twenty words, with `sampled_masks` masks each. The first network of each
+    kind is asked.
     """
+    pairs, summary = {}, {}
+    for kind in fine.dividends:
+        fits, *pairs[kind] = _known(fine.dividends[kind][fine.sizes.index(12)][0], run)
+        summary[f"12 regions, {kind}"] = _summary(fits) | {"correlation": float(np.corrcoef(*pairs[kind])[0, 1])}
+    for name, game, networks in _beyond(fine, run):
+        for kind, network in networks.items():
+            fits = [_estimate(game, network, s, run) for s in range(len(game.inputs))]
+            summary[f"{name}, {kind}"] = _summary(fits)
+    return Sampled(*pairs["trained"], summary)
+
+
+def _known(games_of: Tensor, run: Run) -> tuple[list[sampling.SparseGame], np.ndarray, np.ndarray]:
+    """Fits to a quarter of the masks of games whose dividends (samples, 2^12) are known; exact and estimated effects (terms,)."""
     exact, estimated, fits = [], [], []
-    for s in range(min(12, len(fine.game.inputs))):
-        dividends = fine.dividends["trained"][fine.sizes.index(12)][0, s].cpu()
+    for s, dividends in enumerate(games_of[:12].cpu()):
         masks = sampling.sample_masks(12, 1024, run.seed + s)
         outputs = interactions.reconstruct(dividends)[_numbers(masks)]
         fits.append(sampling.fit(masks, outputs, MAX_ORDER, seed=run.seed))
@@ -157,11 +170,7 @@ def sampled(fine: Fine, run: Run) -> Sampled:
         low = (interactions.orders(12) <= MAX_ORDER) & (interactions.orders(12) > 0)
         exact.append(dividends[low].numpy())
         estimated.append(effects[low].numpy())
-    exact, estimated = np.concatenate(exact), np.concatenate(estimated)
-    summary = {"12 regions, known": _summary(fits) | {"correlation": float(np.corrcoef(exact, estimated)[0, 1])}}
-    for name, game, network in _beyond(fine, run):
-        summary[name] = _summary([_estimate(game, network, s, run) for s in range(len(game.inputs))])
-    return Sampled(exact, estimated, summary)
+    return fits, np.concatenate(exact), np.concatenate(estimated)
 
 
 MAX_ORDER = 3
@@ -182,15 +191,12 @@ def _summary(fits: list[sampling.SparseGame]) -> dict[str, float]:
 
 def _beyond(fine: Fine, run: Run):
     digits = run if run.dataset == "mnist3" else games.variant(run, "digits", "cnn", n_samples=run.fine_samples)
-    yield "20 regions", ink_game(digits, 20, 4)[0], fine.networks["trained"][0]
+    yield "20 regions", ink_game(digits, 20, 4)[0], {kind: nets[0] for kind, nets in fine.networks.items()}
     if run.preset == "quick" and "docstrings/lstm" in games.panel(run):
         words = games.variant(run, "docstrings", "lstm", n_players=20, n_samples=4)
         game = players.build(words)
-        yield (
-            "20 words",
-            game,
-            games.train(game, dataclasses.replace(words, seeds=words.seeds[:1]), ["trained"])["trained"][0],
-        )
+        trained = games.train(game, dataclasses.replace(words, seeds=words.seeds[:1]), ["trained", "untrained"])
+        yield "20 words", game, {kind: nets[0] for kind, nets in trained.items()}
 
 
 def _estimate(game: Game, network: nn.Module, sample: int, run: Run) -> sampling.SparseGame:

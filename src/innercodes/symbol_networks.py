@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from innercodes import data, models, parts, pictures, regions, symbol_survey, text, twins
 from innercodes.parameters import Run, refusal
 from innercodes.parts import PartScenes
-from innercodes.pictures import Pictures, at_once
+from innercodes.pictures import Pictures
 from innercodes.symbol_reach import Hidden
 from innercodes.symbol_survey import (
     BATCH,
@@ -230,7 +230,7 @@ def _boxed(
     if run.regions == "oracle":
         return Shown(found, known)
     source, boxes = region_source(run, names), []
-    for inputs, labels in found.batches(at_once(found, BATCH, run.device)):
+    for inputs, labels in found.batches(BATCH, run.device):
         x = inputs.to(run.device)
         predictions = asked(x).argmax(-1) if asked is not None else labels.to(run.device)
         with clock.step("region"):

@@ -225,29 +225,26 @@ def responses(
                 "stages", stage, "modules that say maps or tokens of the picture: a region is pooled from these"
             )
     Shown(pictures, boxes)
-    clock, at = clock or Clock(run.device), {}
+    clock = clock or Clock(run.device)
     pool = pool or pooling(run)
 
     def batches() -> Iterator[Tensor]:
-        # `collect` asks for the next batch when it is done with one: the boxes at hand are those of its maps.
-        start, loader = 0, iter(pictures.batches(at_once(pictures, BATCH, run.device)))
+        loader = iter(pictures.batches(BATCH, run.device))
         while True:
             with clock.step("reading"):
                 batch = next(loader, None)
             if batch is None:
                 return
-            at["boxes"], at["size"] = boxes[start : start + len(batch[0])], tuple(batch[0].shape[-2:])
-            start += len(batch[0])
             yield batch[0]
 
-    def reduce(found: Tensor) -> Tensor:
+    def reduce(found: Tensor, inputs: Tensor, rows: slice) -> Tensor:
         with clock.step("pooling"):
-            return pool(found, at["boxes"], at["size"])
+            return pool(found, boxes[rows], tuple(inputs.shape[-2:]))
 
     before, begun = sum(clock.seconds.values()), clock.now()
     found = activations.collect(
         network, batches(), (*stages, activations.OUTPUT), reduce, total=len(pictures), device=run.device, folder=".",
-        progress=run.bars,
+        progress=run.bars, placed=True,
     )  # fmt: skip
     inside = sum(clock.seconds.values()) - before
     rest = clock.now() - begun - inside
@@ -382,7 +379,7 @@ def _cost(passes: Clock, fits: Clock, fitted: int, unseen: int) -> dict[str, flo
 
 @torch.inference_mode()
 def _bare(network: nn.Module, pictures: Pictures, run: Run, clock: Clock) -> None:
-    for inputs, _ in pictures.batches(at_once(pictures, BATCH, run.device)):
+    for inputs, _ in pictures.batches(BATCH, run.device):
         with clock.step("bare"):
             network(inputs.to(run.device)).cpu()
 
@@ -423,7 +420,7 @@ def second_looks(
 def _look(network: nn.Module, shown: Shown, run: Run, seed: int, margin: float, pad: bool) -> Look:
     clock, start, parts = Clock(run.device), 0, []
     elsewhere = None
-    for inputs, labels in shown.pictures.batches(at_once(shown.pictures, BATCH, run.device)):
+    for inputs, labels in shown.pictures.batches(BATCH, run.device):
         if elsewhere is None:
             # The boxes of all pictures at once: a row's place then does not depend on the batch.
             blank = torch.empty(1, 1, 1, 1).expand(len(shown.boxes), 1, *inputs.shape[-2:])

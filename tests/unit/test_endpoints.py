@@ -65,6 +65,21 @@ def test_the_advantage_is_mann_whitneys_u():
         expected.append(test.statistic / (len(falling) * len(rising)))
         p.append(test.pvalue)
     assert found["value"] == pytest.approx(np.mean(expected)) and found["also"]["mann_whitney_p"] == max(p)
+    # Within a class: the pairs of each class counted one by one.
+    labels = generator.integers(0, 2, 90)
+    kinds = [dict.fromkeys(("trained", "untrained"), rows) for rows in (counts, rises)]
+    wins = [
+        np.mean([(a > b) + (a == b) / 2 for a, f, c in zip(count, flag, labels, strict=True) if not f
+                 for b, g, d in zip(count, flag, labels, strict=True) if g and c == d])
+        for count, flag in zip(counts, rises, strict=True)
+    ]  # fmt: skip
+    assert endpoints.more_when_falling(*kinds, 100, 0, labels)["baseline"]["within a class"] == pytest.approx(
+        np.mean(wins)
+    )
+    assert "within a class" not in endpoints.more_when_falling(*kinds, 100, 0, np.zeros(90))["baseline"]
+    # One class falls, the other does not: nothing can be compared.
+    apart = [kinds[0], dict.fromkeys(kinds[1], np.tile(labels, (2, 1)).astype(float))]
+    assert "within a class" not in endpoints.more_when_falling(*apart, 100, 0, labels)["baseline"]
     none = np.ones_like(rises)
     assert "Fewer than 20" in endpoints.more_when_falling(
         {"trained": counts, "untrained": counts}, {"trained": none, "untrained": none}, 100, 0
