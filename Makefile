@@ -46,7 +46,7 @@ sweep: $(READY)  ## run every row of a table: SWEEP=sweeps/NAME.csv PARAMS= PROF
 repro: $(READY)  ## make a recorded run again and compare: CHAPTER= PRESET= RUN= PARAMS="data_root=..."
 	@$(BIN)/python workflow/engine.py repro --chapter="$$CHAPTER" --preset="$$PRESET" --run="$$RUN" --params="$$PARAMS"
 
-nightly: $(READY)  ## the long tests: Slurm, full disks, long resumes, determinism (PYTEST="-k name" for some of them)
+nightly: book  ## the long tests: Slurm, full disks, long resumes, determinism (PYTEST="-k name" for some of them)
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal -m nightly $(PYTEST)
 
 audit: $(READY)  ## look up the locked packages among known weaknesses (needs the network)

@@ -77,6 +77,7 @@ weights = ""  # file with a network's weights
 out_dir = "runs"  # folder that takes results.json
 progress = "auto"  # progress bars: auto, on, off
 dataset = "parts"  # the pictures: parts, or a folder below data_root
+unreadable = "refuse"  # files that are no whole pictures: refuse, skip
 model = "resnet8"  # the network; any name of timm works
 pretrained = False  # fetch timm's weights from its hub
 shipped = True  # take the networks of parts that come with the book
@@ -251,6 +252,7 @@ material = symbol_networks.show(settings)
 networks = symbol_networks.build(settings, material)
 names, _ = twins.chosen_stages(networks["trained"][0], stages)
 shown = material.unseen.pictures
+results.metrics["unreadable"] = material.left_out
 drawable = show_examples and shown.embedded
 {
     "fitted": len(material.fitted.labels),

@@ -67,6 +67,7 @@ weights = ""  # file with the network's weights; empty: trained here
 out_dir = "runs"  # folder that takes results.json
 progress = "auto"  # progress bars: auto, on, off
 dataset = "digits"  # the pictures: digits, or a folder below data_root
+unreadable = "refuse"  # files that are no whole pictures: refuse, skip
 model = "resnet20"  # the network; any name of timm works
 pretrained = False  # fetch timm's weights from its hub
 stages = "auto"  # stages that are mapped, or auto: up to four
@@ -201,7 +202,10 @@ plots.show(
 
 # %%
 prepared = twins.preparation(settings)
-own, others = pictures.load(dataset, data_root, fitted, unseen, seed, prepared)
+own, others = pictures.load(
+    dataset, data_root, fitted, unseen, seed, prepared, unreadable
+)
+results.metrics["unreadable"] = pictures.left_out(own, others)
 snapshots = {}
 
 
@@ -982,7 +986,10 @@ strange = {
 }  # fmt: skip
 codes = map_views.codes_of(networks["trained"], strange, names, settings)
 if beside != "none":
-    other_set, _ = pictures.load(beside, data_root, unseen, 20, seed, prepared)
+    other_set, _ = pictures.load(
+        beside, data_root, unseen, 20, seed, prepared, unreadable
+    )
+    results.metrics["unreadable"] = pictures.left_out(own, others, other_set)
     said = maps.collect({"now": networks["trained"]}, other_set, names, settings)
     codes[beside] = said["now"]
 strangeness = map_views.strangeness(atlas, codes)

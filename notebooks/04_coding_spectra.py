@@ -66,6 +66,7 @@ weights = ""  # file with a network's weights, for a single network
 out_dir = "runs"  # folder that takes results.json
 progress = "auto"  # progress bars: auto, on, off
 dataset = "scenes"  # the pictures: scenes, or a folder below data_root
+unreadable = "refuse"  # files that are no whole pictures: refuse, skip
 model = "autoencoder"  # the network: autoencoder, or any name of timm
 pretrained = False  # fetch timm's weights from its hub
 shipped = True  # take the autoencoders that come with the book
@@ -492,6 +493,7 @@ plots.show(
 
 # %%
 shown = code_networks.show(settings)
+results.metrics["unreadable"] = shown.left_out
 networks = code_networks.build(settings, shown)
 (
     len(shown.others),

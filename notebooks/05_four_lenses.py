@@ -71,6 +71,7 @@ weights = ""  # file with a network's weights
 out_dir = "runs"  # folder that takes results.json
 progress = "auto"  # progress bars: auto, on, off
 dataset = "parts"  # the pictures: parts, or a folder below data_root
+unreadable = "refuse"  # files that are no whole pictures: refuse, skip
 model = "resnet8"  # the network; any name of timm works
 pretrained = False  # fetch timm's weights from its hub
 shipped = True  # take the networks of parts that come with the book
@@ -174,6 +175,7 @@ def keep(name, table):
 
 # %%
 material = symbol_networks.show(asked)
+results.metrics["unreadable"] = material.left_out
 families = lens_networks.families(asked, material)
 {"dropout": lens_networks.RATE} | {
     one.name: {"stages": one.stages, "kinds": list(one.members)} for one in families

@@ -218,9 +218,7 @@ def vector_codes(maps: Tensor, coding: str = "normalised", center: str = "mean",
     if coding != "without centre":
         rows, columns = (torch.arange(n, dtype=maps.dtype, device=maps.device) for n in (height, width))
         # The coordinates and 1, so that one product gives both sums and the mass.
-        basis = torch.stack(
-            [rows.repeat_interleave(width), columns.repeat(height), torch.ones_like(flat[(0,) * (flat.ndim - 1)])], -1
-        )
+        basis = torch.stack([rows.repeat_interleave(width), columns.repeat(height), flat.new_ones(height * width)], -1)
         sums = (flat.clamp(min=0) if negative == "zero" else flat.abs()) @ basis
         mass = sums[..., 2:]
         middle = torch.tensor([(height - 1) / 2, (width - 1) / 2], dtype=maps.dtype, device=maps.device)

@@ -4,6 +4,7 @@ import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -23,6 +24,11 @@ class Shown:
     fitted: Pictures
     others: Pictures
     factors: Mapping[str, Tensor]
+
+    @property
+    def left_out(self) -> dict[str, Any]:
+        """What a results file says of files that were skipped."""
+        return pictures.left_out(self.fitted, self.others)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,9 @@ def show(run: Run) -> Shown:
         fitted, others = scenes.load(run.trained_on, run.pictures, run.seed, run.size)
         return Shown(fitted.pictures, others.pictures, others.factors)
     prepared = models.Preparation(run.size) if run.model == ENCODER else twins.preparation(run)
-    fitted, others = pictures.load(run.dataset, run.data_root, run.trained_on, run.pictures, run.seed, prepared)
+    fitted, others = pictures.load(
+        run.dataset, run.data_root, run.trained_on, run.pictures, run.seed, prepared, run.unreadable
+    )
     if len(others) < 100:
         raise ParameterError(
             f"data_root: {run.dataset} holds {len(others)} other pictures; a spectrum needs 100 and more"

@@ -234,6 +234,13 @@ CHAPTERS["03_functional_telescope"] = (
         words="digits, or the name of a folder below data_root",
     ),
     Parameter(
+        "unreadable",
+        str,
+        "refuse",
+        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
+        choices=("refuse", "skip"),
+    ),
+    Parameter(
         "model",
         str,
         "resnet20",
@@ -345,6 +352,13 @@ CHAPTERS["04_coding_spectra"] = (
         "The pictures: scenes, or a folder below data_root with <split>/<class>/ folders of files.",
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="scenes, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "unreadable",
+        str,
+        "refuse",
+        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
+        choices=("refuse", "skip"),
     ),
     Parameter(
         "model",
@@ -506,6 +520,13 @@ CHAPTERS["01_symbols"] = (
         words="parts, or the name of a folder below data_root",
     ),
     Parameter(
+        "unreadable",
+        str,
+        "refuse",
+        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
+        choices=("refuse", "skip"),
+    ),
+    Parameter(
         "model",
         str,
         "resnet8",
@@ -658,6 +679,13 @@ CHAPTERS["05_four_lenses"] = (
         "The pictures: parts, or a folder below data_root with <split>/<class>/ folders of files.",
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="parts, or the name of a folder below data_root",
+    ),
+    Parameter(
+        "unreadable",
+        str,
+        "refuse",
+        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
+        choices=("refuse", "skip"),
     ),
     Parameter(
         "model",

@@ -174,7 +174,7 @@ def natural_alphas(run: Run, rows: Sequence[Tensor]) -> tuple[np.ndarray, float,
 
     Float64 (1 + repeats,), and alpha of the pictures with shuffled phases and of white noise of the same size.
     """
-    _, stored = pictures.load(run.dataset, run.data_root, run.trained_on, run.pictures, run.seed, None)
+    _, stored = pictures.load(run.dataset, run.data_root, run.trained_on, run.pictures, run.seed, None, run.unreadable)
     pixels = stored.tensors()[0]
     noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(run.seed))
 

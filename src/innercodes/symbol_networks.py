@@ -105,6 +105,12 @@ class Material:
     known: PartScenes | None
     seconds: float
 
+    @property
+    def left_out(self) -> dict[str, Any]:
+        """What a results file says of files that were skipped."""
+        sets = (self.fitted, self.unseen, *self.outside.values(), *([self.new] if self.new else []))
+        return pictures.left_out(self.learned, *(one.pictures for one in sets))
+
 
 def show(run: Run) -> Material:
     """The pictures of a run, and the box of each by the run's source of regions; a picture without a box is left out.
@@ -161,10 +167,12 @@ def _of_folder(run: Run) -> Material:
     if run.regions == "oracle":
         raise refusal("regions", run.regions, f"another source: nobody knows the boxes of {run.dataset}")
     prepared = twins.preparation(run) or models.Preparation(run.size)
-    fitted, unseen = pictures.load(run.dataset, run.data_root, run.fitted, run.unseen, run.seed, prepared)
+    fitted, unseen = pictures.load(
+        run.dataset, run.data_root, run.fitted, run.unseen, run.seed, prepared, run.unreadable
+    )
     learned = fitted
     if not (run.weights or run.pretrained):
-        learned = pictures.load(run.dataset, run.data_root, run.trained_on, 1, run.seed, prepared)[0]
+        learned, _ = pictures.load(run.dataset, run.data_root, run.trained_on, 1, run.seed, prepared, run.unreadable)
     others = {name: _strangers(run, name, fitted.classes, prepared) for name in outside_names(run)}
     others = {name: one.subset(one.spread(run.beyond_known)) for name, one in others.items()}
     clock, asked = Clock(run.device), None
@@ -186,7 +194,7 @@ def _of_folder(run: Run) -> Material:
 
 def _strangers(run: Run, name: str, known: Sequence[str], prepared: models.Preparation) -> Pictures:
     """All pictures of an outside set that are kept apart from training there, none of a known class."""
-    first, found = pictures.load(name, run.data_root, 10**7, 10**7, run.seed, prepared)
+    first, found = pictures.load(name, run.data_root, 10**7, 10**7, run.seed, prepared, run.unreadable)
     if first.read is found.read:  # one split, which was cut in two: nobody trains on an outside set, so all will do
         order = torch.cat([first.rows, found.rows]).argsort()
         labels = torch.cat([first.labels, found.labels])[order]

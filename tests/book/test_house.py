@@ -1,5 +1,6 @@
 """What holds the house together: one set of pins, one version, pinned actions, no machine's trace, paired notebooks."""
 
+import json
 import re
 import subprocess
 import tomllib
@@ -10,6 +11,7 @@ import nbformat
 import pytest
 import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -60,9 +62,16 @@ def test_lock_satisfies_direct_dependency(line):
     assert all(need.specifier.contains(version, prereleases=True) for version in versions), versions
 
 
-@pytest.mark.parametrize("name", ["ci", "gpu", "nightly", "pages"])
-def test_workflow_is_pinned_and_bounded(name):
-    text = (ROOT / ".github" / "workflows" / f"{name}.yml").read_text(encoding="utf-8")
+WORKFLOWS = sorted(path for path in (ROOT / ".github" / "workflows").iterdir())
+
+
+def test_every_workflow_is_looked_at():
+    assert [path.name for path in WORKFLOWS] == ["ci.yml", "gpu.yml", "nightly.yml", "pages.yml"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflow_is_pinned_and_bounded(path):
+    text = path.read_text(encoding="utf-8")
     uses = re.findall(r"^[ -]*uses:\s*(.+?)\s*$", text, re.MULTILINE)
     assert uses
     assert [use for use in uses if not re.fullmatch(r"[\w.-]+(/[\w.-]+)+@[0-9a-f]{40}\s+# v\d+\.\d+\.\d+", use)] == []
@@ -71,6 +80,48 @@ def test_workflow_is_pinned_and_bounded(name):
     assert [job for job, spec in flow["jobs"].items() if "timeout-minutes" not in spec] == []
     steps = [step for spec in flow["jobs"].values() for step in spec["steps"]]
     assert [step["run"] for step in steps if "${{" in step.get("run", "")] == [], "hand values to the shell through env"
+
+
+def steps_of(workflow: str, job: str) -> list[str]:
+    """The commands of a job."""
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text(encoding="utf-8"))
+    assert "if" not in flow["jobs"][job]
+    return [line.strip() for step in flow["jobs"][job]["steps"] for line in step.get("run", "").splitlines()]
+
+
+def test_the_locked_packages_are_audited_on_every_push():
+    flow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    # YAML 1.1 reads the key `on` as True.
+    assert {"push", "pull_request"} <= set(flow[True]) and not flow["jobs"]["audit"].get("continue-on-error")
+    assert "make audit" in steps_of("ci", "audit")
+    (recipe,) = re.findall(r"^audit: .*\n\t(.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert re.search(r" pip-audit==\d[\d.]* --requirement requirements\.lock ", recipe)
+
+
+def test_the_nightly_tests_have_a_site_and_a_browser():
+    (needs,) = re.findall(r"^nightly: (.*?) *##", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert needs == "book"
+    chromium = [line for line in steps_of("ci", "book") if "chromium" in line]
+    assert chromium and set(chromium) <= set(steps_of("nightly", "long"))
+
+
+def test_dependabot_holds_jupyter_book_below_2():
+    config = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text(encoding="utf-8"))
+    updates = {update["package-ecosystem"]: update for update in config["updates"]}
+    assert set(updates) == {"github-actions", "pip"}
+    (rule,) = (rule for rule in updates["pip"]["ignore"] if rule["dependency-name"] == "jupyter-book")
+    blocked = [SpecifierSet(words) for words in rule["versions"]]
+    for version, stopped in (("1.0.4", False), ("1.9", False), ("2.0.0", True), ("2.1.3", True), ("3.0", True)):
+        assert any(versions.contains(version) for versions in blocked) is stopped, version
+    assert all(version < Version("2") for version in lock()["jupyter-book"])
+
+
+def test_the_image_of_the_devcontainer_is_pinned():
+    """By a version and the release of its system; a digest, where one stands there, must be whole."""
+    image = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))["image"]
+    assert re.fullmatch(r"[\w.-]+(/[\w.-]+)+:(\d+-)?\d+\.\d+-[a-z]+(@sha256:[0-9a-f]{64})?", image), image
+    python = re.search(r":(?:\d+-)?(\d+\.\d+)-", image)[1]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(python)
 
 
 def test_citation_has_the_version_of_the_package():

@@ -1,5 +1,6 @@
 """What takes long: a real Slurm that loses a worker, and the same numbers from run to run, whatever runs beside them."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,9 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import compare
 import pandas as pd
 import psutil
 import pytest
+import torch
 import yaml
 from tiny import ROOT, TIMED, TINY
 
@@ -226,3 +229,15 @@ def test_two_threads_give_the_same_numbers_twice(papermill, chapter):
     found = [papermill(chapter, **TINY[chapter], threads=2) for _ in range(2)]
     assert [done.returncode for done, _ in found] == [0, 0], "".join(done.stderr[-3000:] for done, _ in found)
     assert untimed(found[0][1]) == untimed(found[1][1])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("chapter", TINY)
+def test_a_gpu_gives_the_verdicts_of_the_cpu(papermill, chapter, tmp_path, capsys):
+    files = []
+    for device in ("cpu", "cuda"):
+        done, results = papermill(chapter, **TINY[chapter], device=device)
+        assert done.returncode == 0, done.stderr[-3000:]
+        files.append(tmp_path / f"{device}.json")
+        files[-1].write_text(json.dumps(results))
+    assert compare.main(list(map(str, files))) == 0, capsys.readouterr().out

@@ -1,6 +1,7 @@
 """Folders of pictures against what was put into them; digits against the room they come from."""
 
 import json
+import re
 from collections import Counter
 
 import numpy as np
@@ -31,8 +32,8 @@ def folder_of(root, name="set", **splits):
     return levels
 
 
-def load(root, fitted=100, unseen=100, seed=0, prepared=None, name="set"):
-    return pictures.load(name, str(root), fitted, unseen, seed, prepared)
+def load(root, fitted=100, unseen=100, seed=0, prepared=None, name="set", unreadable="refuse"):
+    return pictures.load(name, str(root), fitted, unseen, seed, prepared, unreadable)
 
 
 def levels_of(found):
@@ -152,23 +153,172 @@ def test_splits_with_different_classes_are_refused(tmp_path):
         load(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture at all", None])
-def test_a_file_that_is_no_picture_is_named_when_it_is_read(tmp_path, content):
+def spoil(file, how):
+    """Make a file one that cannot be read."""
+    whole = file.read_bytes()
+    file.write_bytes({"empty": b"", "text": b"no picture at all", "truncated": whole[: len(whole) // 2]}[how])
+
+
+WHY = {"empty": "empty", "text": "not a picture", "truncated": r"[^(,;]+"}
+
+
+@pytest.mark.parametrize("how", WHY)
+def test_files_that_are_no_pictures_are_all_named_before_any_work(tmp_path, how):
+    folder_of(tmp_path, train={"a": 2, "b": 2}, val={"a": 1, "b": 1}, test={"a": 1, "b": 1})
+    spoil(tmp_path / "set/train/b/00.png", how)
+    with pytest.raises(ParameterError) as caught:
+        load(tmp_path, 1, 1)  # though few are asked for
+    assert re.fullmatch(
+        rf"data_root: set holds 1 file that cannot be read: set/train/b/00\.png \({WHY[how]}\); "
+        "unreadable = 'skip' leaves them out",
+        str(caught.value),
+    )
+    spoil(tmp_path / "set/val/a/00.png", "text")
+    spoil(tmp_path / "set/test/a/00.png", "text")  # of a split that is not used
+    with pytest.raises(ParameterError, match="holds 2 files that cannot .*train/b/00.*, set/val/a/00.png ") as caught:
+        load(tmp_path)
+    assert (
+        "\n" not in str(caught.value) and "set/test" not in str(caught.value) and str(tmp_path) not in str(caught.value)
+    )
+
+
+def test_of_many_bad_files_the_first_are_named_and_all_are_counted(tmp_path):
+    folder_of(tmp_path, val={"a": 15})
+    for i in range(14):
+        spoil(tmp_path / f"set/val/a/{i:02d}.png", "text")
+    (tmp_path / "set/val/a/13.png").rename(tmp_path / "set/val/a/0\n.png")
+    with pytest.raises(ParameterError, match=r"holds 14 files .*, and 4 more; unreadable") as caught:
+        load(tmp_path)
+    assert str(caught.value).count("not a picture") == 10 and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("how", WHY)
+def test_skipped_files_are_left_out_counted_and_named(tmp_path, how):
+    levels = folder_of(tmp_path, train={"a": 4, "b": 4}, val={"a": 3, "b": 3})
+    for name in ("train/b/01", "val/a/02"):
+        spoil(tmp_path / f"set/{name}.png", how)
+    with pytest.warns(
+        UserWarning, match="^set: left out 2 files that cannot be read: set/train/b/01.png .*val/a/02"
+    ) as told:
+        fitted, unseen = load(tmp_path, unreadable="skip")
+    assert len(told) == 1 and "\n" not in str(told[0].message)
+    left = {place: level for place, level in levels.items() if place not in (("train", "b", 1), ("val", "a", 2))}
+    for part, split in ((fitted, "train"), (unseen, "val")):
+        assert sorted(levels_of(part)) == sorted(
+            round(level * 255) for place, level in left.items() if place[0] == split
+        )
+        number = {round(level * 255): "ab".index(place[1]) for place, level in left.items()}
+        assert [number[level] for level in levels_of(part)] == part.labels.tolist()
+    names = ["set/train/b/01.png", "set/val/a/02.png"]
+    assert pictures.left_out(fitted, unseen, fitted.subset(torch.tensor([0]))) == {"files": 2, "names": names}
+    # The same as a set that never had them.
+    for name in ("train/b/01", "val/a/02"):
+        (tmp_path / f"set/{name}.png").unlink()
+    for part, plain in zip((fitted, unseen), load(tmp_path), strict=True):
+        assert torch.equal(part.tensors()[0], plain.tensors()[0]) and torch.equal(part.labels, plain.labels)
+        assert pictures.left_out(plain) == {"files": 0, "names": []}
+
+
+def test_a_split_of_bad_files_alone_is_refused_even_when_they_are_skipped(tmp_path):
+    folder_of(tmp_path, train={"a": 2}, val={"a": 1})
+    spoil(tmp_path / "set/val/a/00.png", "text")
+    with (
+        pytest.warns(UserWarning, match="left out 1 file"),
+        pytest.raises(ParameterError, match="^data_root: set/val holds no picture that can be read$"),
+    ):
+        load(tmp_path, unreadable="skip")
+
+
+def test_a_single_split_with_a_skipped_file_is_parted_as_one_without_it(tmp_path):
+    folder_of(tmp_path, val={"a": 6, "b": 6})
+    spoil(tmp_path / "set/val/a/03.png", "text")
+    with pytest.warns(UserWarning, match="left out 1 file"):
+        found = load(tmp_path, unreadable="skip")
+    (tmp_path / "set/val/a/03.png").unlink()
+    assert [levels_of(part) for part in found] == [levels_of(part) for part in load(tmp_path)]
+
+
+def noise(size=(40, 30), seed=0):
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size, 3), dtype=np.uint8))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "bmp", "webp"])
+def test_a_file_is_judged_as_its_decoder_judges_it(tmp_path, suffix):
+    """Cut anywhere, or with bytes after its end: a fault is found without decoding just when decoding fails."""
+    file = tmp_path / f"x.{suffix}"
+    noise().save(file)
+    whole, verdicts = file.read_bytes(), set()
+    cuts = [0, 1, 10, *range(20, len(whole), len(whole) // 12), *(len(whole) - k for k in (14, 12, 3, 2, 1))]
+    for content in (whole, whole + b"\0" * 7, *(whole[:cut] for cut in cuts)):
+        file.write_bytes(content)
+        try:
+            with Image.open(file) as picture:
+                picture.convert("RGB")
+            decodes = True
+        except (OSError, ValueError, SyntaxError, IndexError):
+            decodes = False
+        assert bool(pictures.fault(file)) is not decodes, len(content)
+        verdicts.add(decodes)
+    assert verdicts == {True, False}
+
+
+def test_another_kind_of_picture_under_a_known_suffix_is_judged_too(tmp_path):
+    noise().save(tmp_path / "x.gif")
+    file = (tmp_path / "x.gif").rename(tmp_path / "x.jpg")
+    assert not pictures.fault(file)
+    file.write_bytes(file.read_bytes()[:900])
+    assert pictures.fault(file)
+
+
+def test_whole_pictures_are_not_decoded_before_they_are_asked_for(tmp_path, monkeypatch):
+    folder_of(tmp_path, train={"a": 2}, val={"a": 2})
+    for kind in ("jpg", "bmp", "webp"):
+        noise().save(tmp_path / f"set/train/a/x.{kind}")
+    decoded = []
+    real = Image.Image.convert
+    monkeypatch.setattr(Image.Image, "convert", lambda self, *mode: decoded.append(self) or real(self, *mode))
+    fitted, _ = load(tmp_path)
+    assert not decoded
+    fitted[0]
+    assert len(decoded) == 1
+
+
+@pytest.mark.parametrize("unreadable", ["refuse", "skip"])
+def test_a_fault_that_only_decoding_shows_is_named_then(tmp_path, unreadable):
     folder_of(tmp_path, train={"a": 2, "b": 2}, val={"a": 1, "b": 1})
     file = tmp_path / "set/train/b/00.png"
-    file.write_bytes(file.read_bytes()[:45] if content is None else content)
-    fitted, _ = load(tmp_path)  # no file is opened before it is asked for
+    noise().save(file)
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    file.write_bytes(bytes(content))
+    fitted, _ = load(tmp_path, unreadable=unreadable)
     assert fitted[0][0].shape == (3, 8, 12)
-    with pytest.raises(ParameterError, match="^data_root: set/train: a picture cannot be read: ") as caught:
+    with pytest.raises(ParameterError, match=r"^data_root: set/train/b/00\.png cannot be read: ") as caught:
         fitted[2]
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_claims_to_be_huge_is_named_when_it_is_read(tmp_path, monkeypatch):
+def test_a_file_that_disappears_is_named(tmp_path):
+    folder_of(tmp_path, val={"a": 3})
+    fitted, _ = load(tmp_path)
+    for file in (tmp_path / "set/val/a").iterdir():
+        file.unlink()
+    with pytest.raises(
+        ParameterError, match=r"^data_root: set/val/a/0\d\.png cannot be read: No such file or directory$"
+    ):
+        fitted[0]
+
+
+def test_a_file_that_claims_to_be_huge_is_named_and_not_read(tmp_path, monkeypatch):
     folder_of(tmp_path, val={"a": 6})
+    found = load(tmp_path)[0]
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(ParameterError, match="^data_root: set/val: a picture cannot be read: "):
-        load(tmp_path)[0].tensors()
+    with pytest.raises(
+        ParameterError, match=r"^data_root: set holds 6 files that cannot be read: set/val/a/00\.png \(Image size"
+    ):
+        load(tmp_path)
+    with pytest.raises(ParameterError, match=r"^data_root: set/val/a/0\d\.png cannot be read: Image size"):
+        found.tensors()
 
 
 def test_names_come_from_classes_json_where_there_is_one(tmp_path):

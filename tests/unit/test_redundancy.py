@@ -260,11 +260,18 @@ def test_natural_pictures_keep_their_size_and_all_their_values(monkeypatch):
 
     monkeypatch.setattr(redundancy.pictures, "load", load)
     run = SimpleNamespace(
-        dataset="x", data_root="there", trained_on=7, pictures=300, seed=3, window="10 50", columns=60
+        dataset="x",
+        data_root="there",
+        trained_on=7,
+        pictures=300,
+        seed=3,
+        window="10 50",
+        columns=60,
+        unreadable="skip",
     )
     rows = [torch.arange(300), torch.arange(0, 300, 2)]
     alphas, shuffled, noise = redundancy.natural_alphas(run, rows)
-    assert asked == [("x", "there", 7, 300, 3, None)]
+    assert asked == [("x", "there", 7, 300, 3, None, "skip")]
     assert alphas.tolist() == [spectra.debiased_alpha(codes[one], (10, 50), 3, 8000) for one in rows]
     assert alphas[0] == pytest.approx(-1.5, abs=0.1) and shuffled > alphas[0] and noise == pytest.approx(0, abs=0.2)
 
