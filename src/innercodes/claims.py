@@ -210,14 +210,14 @@ def judge(
     scale: Mapping[str, Any],
     value: float,
     ci: tuple[float, float] | None = None,
-    also: Mapping[str, float] | None = None,
+    also: Mapping[str, float | None] | None = None,
     twin: tuple[float, float] | None = None,
 ) -> tuple[str, str]:
     """The verdict on a measured value and its reason, by the test of one claim at one scale.
 
     not reproduced  the primary test fails
-    partly          it holds, but a secondary condition fails, or trained minus untrained twin (`twin`, an interval) holds 0
-                    or has the wrong sign
+    partly          it holds, but a secondary condition fails or could not be asked (its value is None), or trained minus
+                    untrained twin (`twin`, an interval) holds 0 or has the wrong sign
     reproduced      all of it holds
     """
     expected = {test["name"] for test in scale.get("also", ())}
@@ -230,13 +230,16 @@ def judge(
     if not all(holds(scale, v) for v in (ci if scale.get("interval") else (value,))):
         return "not reproduced", f"needed {test_text(scale)}"
     for test in scale.get("also", ()):
-        if not holds(test, also[test["name"]]):
+        if also[test["name"]] is not None and not holds(test, also[test["name"]]):
             return "partly", f"{test['name']} = {also[test['name']]:.3g}, needed {test_text(test)}"
     if scale["twin"]:
         low, high = twin
         clear = {"<": high < 0, ">": low > 0, "w": low > 0 or high < 0}[scale["op"][0]]
         if not clear:
             return "partly", f"also in an untrained network: trained minus untrained is {low:.3g} … {high:.3g}"
+    # What nobody asked did not fail, and did not hold either.
+    if unasked := [test["name"] for test in scale.get("also", ()) if also[test["name"]] is None]:
+        return "partly", f"{', '.join(unasked)} could not be asked"
     return "reproduced", ""
 
 
@@ -261,11 +264,12 @@ class Results:
         ci: tuple[float, float] | None = None,
         baseline: Any = None,
         twin: stats.Estimate | None = None,
-        also: Mapping[str, float] | None = None,
+        also: Mapping[str, float | None] | None = None,
         note: str = "",
     ) -> "Measured":
         """Take the value of a claim. `baseline` is the number (or a dict of numbers) that stands beside it; `twin` the
-        difference trained minus untrained. What is returned shows itself in the notebook.
+        difference trained minus untrained. A secondary value is None where the run could not ask it. What is returned shows
+        itself in the notebook.
         """
         scale = self._scale(claim_id)
         if "not_tested" in scale:
@@ -276,7 +280,7 @@ class Results:
         numbers = [
             value,
             *(ci or ()),
-            *(also or {}).values(),
+            *(extra for extra in (also or {}).values() if extra is not None),
             *(baseline.values() if isinstance(baseline, Mapping) else ()),
         ]
         numbers += [baseline] if isinstance(baseline, int | float) else []

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -165,6 +165,18 @@ def detector(
     no such detector.
     """
     from transformers import AutoModelForZeroShotObjectDetection, AutoProcessor
+
+    model, processor = _read(
+        name, AutoModelForZeroShotObjectDetection, AutoProcessor, "weights", "a detector of transformers"
+    )
+    return detecting(model.to(device).eval(), processor, classes, box_threshold, text_threshold)
+
+
+def _read(
+    name: str, kind: Any, processing: Any, parameter: str, what: str, type_: str = ""
+) -> tuple[nn.Module, Callable]:
+    """A model of transformers and its processor, from a folder alone or from the hub; of one model type, if one is named."""
+    from transformers import AutoConfig
     from transformers.utils import logging
 
     local = Path(name).expanduser().is_dir()
@@ -172,20 +184,19 @@ def detector(
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()
     try:
-        processor = AutoProcessor.from_pretrained(source, local_files_only=local)
+        found = AutoConfig.from_pretrained(source, local_files_only=local, trust_remote_code=False).model_type
+        if type_ and found != type_:  # a class that is named would take any folder, and start its weights at random
+            raise ValueError(f"it holds a model of type {found}")
+        processor = processing.from_pretrained(source, local_files_only=local)
         # Weights from safetensors alone: nothing in the folder is executed.
-        model = AutoModelForZeroShotObjectDetection.from_pretrained(
-            source, local_files_only=local, use_safetensors=True, trust_remote_code=False
-        )
+        model = kind.from_pretrained(source, local_files_only=local, use_safetensors=True, trust_remote_code=False)
     except Exception as error:  # configuration, hub, tokenizer and weight formats have errors of their own
         why = " ".join(str(error).split())[:200]
-        raise ParameterError(
-            f"weights = {Path(name).name!r}: not a detector of transformers with its processor: {why}"
-        ) from None
+        raise ParameterError(f"{parameter} = {Path(name).name!r}: not {what} with its processor: {why}") from None
     finally:
         if shown:
             logging.enable_progress_bar()
-    return detecting(model.to(device).eval(), processor, classes, box_threshold, text_threshold)
+    return model, processor
 
 
 def detecting(
@@ -236,6 +247,54 @@ def _best(boxes: Tensor, scores: Tensor, height: int, width: int) -> Tensor:
     if not bool(there.any()):
         return torch.full((4,), torch.nan)
     return boxes[scores.where(there, torch.full_like(scores, -torch.inf)).argmax()]
+
+
+def segmented(source: Source, name: str, device: torch.device | str = "cpu") -> Source:
+    """The boxes of another source drawn tight by SAM (Kirillov et al. 2023), as Lee et al. 2023 pair it with their detector.
+
+    `name` is a folder, from which alone it is then read, or a name of the hub. SAM is shown the picture and its box, and says a
+    mask; the region is the smallest box that holds the mask, which may reach beyond the box that was shown. Where the mask is
+    empty the box stays, and NaN stays NaN. Pictures have values in [0, 1]. Raises ParameterError for a folder that holds no SAM.
+    """
+    from transformers import SamModel, SamProcessor
+
+    model, processor = _read(name, SamModel, SamProcessor, "segmenter", "SAM of transformers", "sam")
+    return segmenting(source, model.to(device).eval(), processor)
+
+
+def segmenting(source: Source, model: nn.Module, processor: Any) -> Source:
+    """`segmented` with a model and a processor of transformers that are at hand."""
+
+    def refined(inputs: Tensor, predictions: Tensor) -> Tensor:
+        device = next((parameter.device for parameter in model.parameters()), inputs.device)
+        found = source(inputs, predictions).cpu().float()
+        for row in (~found.isnan().any(1)).nonzero()[:, 0].tolist():
+            batch = processor(
+                images=inputs[row].detach().cpu(), input_boxes=[[found[row].tolist()]], do_rescale=False,
+                input_data_format="channels_first", return_tensors="pt",
+            )  # fmt: skip
+            with torch.inference_mode():
+                out = model(
+                    pixel_values=batch["pixel_values"].to(device),
+                    # Of a box one mask is asked for: it leaves little to choose from. Some accelerators know no float64.
+                    input_boxes=batch["input_boxes"].float().to(device),
+                    multimask_output=False,
+                )
+            (mask,) = processor.image_processor.post_process_masks(
+                out.pred_masks.cpu(), batch["original_sizes"], batch["reshaped_input_sizes"]
+            )
+            found[row] = tight(mask[0, 0], found[row])
+        return found.to(inputs.device)
+
+    return refined
+
+
+def tight(mask: Tensor, otherwise: Tensor) -> Tensor:
+    """The smallest box that holds a mask, bool (H, W) to float32 (4,); `otherwise` where the mask is empty."""
+    y, x = mask.nonzero(as_tuple=True)
+    if not len(x):
+        return otherwise
+    return torch.stack([x.min(), y.min(), x.max() + 1, y.max() + 1]).float()
 
 
 def enlarged(boxes: Tensor, margin: float, size: int | tuple[int, int]) -> Tensor:

@@ -408,11 +408,11 @@ class Intruders:
     other: Tensor
 
 
-def intruders(symbols: Tensor, seed: int, count: int, shown: int = 4) -> Intruders:
+def intruders(symbols: Tensor, seed: int, count: int, shown: int = 4) -> Intruders | str:
     """Pages to find the intruder on, chance 1 / shown (SYM-17): symbols int64 (N, cells) to `Intruders`.
 
     Each page shows different pictures. `shown` - 1 have its symbol in the cell that is shown, the intruder has it in none of its
-    cells. Symbols take turns in random order. Raises ValueError where no symbol has enough pictures.
+    cells. Symbols take turns in random order. A reason, as text, where no symbol has enough pictures.
     """
     if shown < 3 or count < 1:
         raise ValueError(f"shown = {shown}, count = {count}: must be at least 3 and 1")
@@ -424,7 +424,7 @@ def intruders(symbols: Tensor, seed: int, count: int, shown: int = 4) -> Intrude
     fit = (having.sum(1) >= shown - 1) & (~having).any(1)
     usable = fit.nonzero().flatten()
     if not len(usable):
-        raise ValueError(f"symbols: none is in at least {shown - 1} pictures and missing from another one")
+        return f"No symbol is in at least {shown - 1} pictures and missing from another one."
     generator = torch.Generator().manual_seed(seed)
 
     def draw(among: Tensor, how_many: int) -> Tensor:

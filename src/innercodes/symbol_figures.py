@@ -24,6 +24,8 @@ from innercodes.figures import GREY
 from innercodes.map_figures import DASHES, MARKERS, WIDTH, _apart, _axes, _figure, _legend, _panels, _plain, looks
 
 CHANCE = 0.5  # AUROC of a score that knows nothing
+FEWEST = 10
+"""Scores of a group, in the seed that has the most, below which its density is not drawn: it would be the shape of the kernel."""
 MEASURES = {
     "accuracy": "accuracy from symbols",
     "errors_auroc": "AUROC of right against wrong",
@@ -84,11 +86,14 @@ def aurocs(table: pd.DataFrame) -> Figure:
 def scores(table: pd.DataFrame, xlabel: str = "expected symbol score") -> Figure:
     """Densities of `score` for each `group`, a column for each `stage` and a row for each `kind`; seeds lie together.
 
-    A group of fewer than two different scores is a vertical line. Columns: kind, seed, stage, group, score.
+    A group with fewer than `FEWEST` scores in every seed is left out, and the legend says how many it has at most. A group of
+    fewer than two different scores is a vertical line. Columns: kind, seed, stage, group, score.
     """
-    table = _checked(table, ("kind", "stage", "group"), ("score",), unique=False)
+    table = _checked(table, ("kind", "seed", "stage", "group"), ("score",), unique=False)
     table = table[np.isfinite(table["score"])]
     kinds, stages, found = _names(table["kind"]), _stages(table), _in_turn(_names(table["group"]))
+    sizes = table.groupby(["group", "kind", "seed", "stage"]).size().groupby("group").max()
+    few = {group: int(sizes[group]) for group in found if sizes[group] < FEWEST}
     columns = 3 if len(stages) in (5, 6) else min(len(stages), 4)
     blocks = -(-len(stages) // columns)
     width = min(WIDTH, 2.4 * columns + 0.4)
@@ -98,7 +103,8 @@ def scores(table: pd.DataFrame, xlabel: str = "expected symbol score") -> Figure
             axes = grid[i * blocks + j // columns, j % columns]
             rows = table[(table["kind"] == kind) & (table["stage"] == stage)]
             for group, look in found.items():
-                _density(axes, rows.loc[rows["group"] == group, "score"], group, look)
+                if group not in few:
+                    _density(axes, rows.loc[rows["group"] == group, "score"], group, look)
             axes.set_ylim(bottom=0)
             axes.set(xlabel="", ylabel="", yticks=[], title=stage if len(kinds) == 1 else f"{stage}, {kind}")
             axes.grid(False)
@@ -108,6 +114,8 @@ def scores(table: pd.DataFrame, xlabel: str = "expected symbol score") -> Figure
             axes.remove()
     figure.supxlabel(xlabel, fontsize="medium", color=plots.INK)
     figure.supylabel("density", fontsize="medium", color=plots.INK)
+    for group, count in few.items():
+        figure.axes[0].plot([], [], ls="", label=f"{group}: {count}, not drawn")
     _legend(figure)
     return figure
 
@@ -354,6 +362,53 @@ def coverage(table: pd.DataFrame, curve: str = "max-softmax") -> Figure:
             if len(part):
                 axes.plot(part["coverage"], part["accuracy"], label=reader, color=look["color"], **style)
         axes.set(xlabel="share of the pictures kept", ylabel="accuracy on these", title=kind, xlim=(-0.03, 1.03))
+    _legend(figure)
+    return figure
+
+
+def keep_rates(table: pd.DataFrame) -> Figure:
+    """Share kept of each class, a dot with its interval for each `kind`, classes in order of the first kind's share.
+
+    Columns: kind, name, value, low, high.
+    """
+    table = _checked(table, ("kind", "name"), ("value", "low", "high"))
+    found = looks(_names(table["kind"]))
+    first = table[table["kind"] == next(iter(found))].sort_values("value", kind="stable")
+    order = [*first["name"], *(name for name in _names(table["name"]) if name not in set(first["name"]))]
+    figure, axes = _axes(WIDTH, 3.4)
+    shifts = _shifts([(kind,) for kind in found])
+    for kind, look in found.items():
+        rows = table[table["kind"] == kind]
+        at = _places(rows["name"], order) + shifts[kind,]
+        axes.vlines(at, rows["low"], rows["high"], color=look["color"], lw=1.2, alpha=0.8)
+        axes.plot(at, rows["value"], ms=5, label=kind, **look | {"ls": ""})
+    axes.set(ylabel="share kept", ylim=(-0.03, 1.03), xlim=(-0.6, len(order) - 0.4))
+    step = -(-len(order) // 40)  # of very many classes every second or third is named
+    axes.set_xticks(range(0, len(order), step), [textwrap.shorten(str(name), 18) for name in order[::step]])
+    plt.setp(axes.get_xticklabels(), rotation=45, ha="right", rotation_mode="anchor")
+    axes.grid(False, axis="x")
+    _legend(figure, at_least=2)
+    return figure
+
+
+def under_attack(table: pd.DataFrame) -> Figure:
+    """Accuracy bars of each `reader`, a bar for each `variant` of the pictures: open where clean, filled where attacked.
+
+    Columns: variant, reader, value, low, high.
+    """
+    table = _checked(table, ("variant", "reader"), ("value", "low", "high"))
+    variants, readers = _names(table["variant"]), _names(table["reader"])
+    figure, axes = _axes(ONE, 3.6)
+    width = 0.8 / len(variants)
+    for i, variant in enumerate(variants):
+        rows = table[table["variant"] == variant]
+        at = _places(rows["reader"], readers) + (i - (len(variants) - 1) / 2) * width
+        colour = plots.PALETTE[i]
+        style = {"facecolor": to_rgba(colour, 0.15 if i == 0 else 0.75), "edgecolor": colour, "linewidth": 1.2}
+        axes.bar(at, rows["value"], 0.9 * width, label=variant, **style)
+        axes.vlines(at, rows["low"], rows["high"], color=plots.INK, lw=1.1)
+    axes.set(ylabel="accuracy", ylim=(0, 1.03))
+    _stage_axis(axes, readers, 1)
     _legend(figure)
     return figure
 

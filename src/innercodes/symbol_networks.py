@@ -192,6 +192,48 @@ def _of_folder(run: Run) -> Material:
     )
 
 
+def kept(run: Run, networks: "Networks", material: Material) -> Material:
+    """The material without the pictures whose region a trained network of the run does not certify (step 2c), if `kept` says so.
+
+    Fitted, unseen and outside pictures, so that no set is chosen in another way than those it is compared with. Pictures of new
+    classes stay: no network has an answer for them. Raises ParameterError for a class of which no fitted picture is left, and for
+    a set of which fewer than two are.
+    """
+    if run.kept == symbol_survey.KEPT[0]:
+        return material
+
+    def left(name: str, shown: Shown) -> Tensor:
+        rows = symbol_survey.certified(networks["trained"], shown, run, run.margin, run.pad).nonzero()[:, 0]
+        if len(rows) < 2:
+            raise refusal(
+                "kept", run.kept, f"another choice: of the pictures {name}, {len(rows)} have a certified region"
+            )
+        return rows
+
+    rows = {name: left(name, shown) for name, shown in ((FITTED, material.fitted), (UNSEEN, material.unseen))}
+    fitted, unseen = material.fitted.subset(rows[FITTED]), material.unseen.subset(rows[UNSEEN])
+    lost = sorted(set(material.fitted.labels.tolist()) - set(fitted.labels.tolist()))
+    if lost:
+        name = fitted.pictures.names[lost[0]]
+        raise refusal("kept", run.kept, f"another choice: no region of {name} is certified")
+    known = material.known
+    if known is not None:
+        some = rows[UNSEEN]
+        factors = {name: values[some] for name, values in known.factors.items()}
+        known = PartScenes(unseen.pictures, known.labels[some], known.boxes[some], known.masks[some], factors)
+    outside = {name: shown.subset(left(name, shown)) for name, shown in material.outside.items()}
+    return dataclasses.replace(material, fitted=fitted, unseen=unseen, outside=outside, known=known)
+
+
+def _alike(material: Material, own: Survey) -> Material:
+    """The material with the fitted and unseen pictures of a survey alone: another network would certify others."""
+
+    def those(shown: Shown, name: str) -> Shown:
+        return shown.subset(torch.isin(shown.pictures.rows, own.sets[name].pictures.rows).nonzero()[:, 0])
+
+    return dataclasses.replace(material, fitted=those(material.fitted, FITTED), unseen=those(material.unseen, UNSEEN))
+
+
 def _strangers(run: Run, name: str, known: Sequence[str], prepared: models.Preparation) -> Pictures:
     """All pictures of an outside set that are kept apart from training there, none of a known class."""
     first, found = pictures.load(name, run.data_root, 10**7, 10**7, run.seed, prepared, run.unreadable)
@@ -217,7 +259,8 @@ def region_source(run: Run, names: Sequence[str] = (), boxes: Tensor | None = No
     if run.regions == "oracle":
         return regions.oracle(boxes)
     if run.regions == "detector":
-        return regions.detector(run.detector, names, run.box_threshold, run.text_threshold, run.device)
+        found = regions.detector(run.detector, names, run.box_threshold, run.text_threshold, run.device)
+        return found if run.segmenter == NONE else regions.segmented(found, run.segmenter, run.device)
     return {
         "full": lambda: regions.full,
         "center": lambda: regions.center(run.center_share),
@@ -375,6 +418,8 @@ def other_surveys(run: Run, own: Survey) -> dict[str, Survey]:
     for name in () if run.beyond == NONE else run.beyond.split():
         changed = other_run(run, name)
         material = show(changed)
+        if run.kept != symbol_survey.KEPT[0]:
+            material = _alike(material, own)
         if not torch.equal(material.unseen.labels, own.labels):
             raise refusal("regions", run.regions, "a source that finds boxes in the same pictures for every network")
         networks = build(changed, material)
@@ -573,12 +618,20 @@ SENTENCES = {"docstrings": (4, 10), "sst2": (10, 80)}
 
 @dataclass(frozen=True)
 class Domain:
-    """Samples of another domain and what the last hidden layers of networks say to them, by kind; `accuracy` by kind and seed."""
+    """Samples of another domain and what the hidden layers of networks say to them, by layer, shallow to deep, and kind.
 
-    hidden: Mapping[str, Sequence[Hidden]]
+    `accuracy` by kind and seed is that of the networks.
+    """
+
+    layers: Mapping[str, Mapping[str, Sequence[Hidden]]]
     labels: Tensor
     unseen_labels: Tensor
     accuracy: Mapping[str, Sequence[float]]
+
+    @property
+    def hidden(self) -> Mapping[str, Sequence[Hidden]]:
+        """What the last hidden layers say, by kind."""
+        return list(self.layers.values())[-1]
 
 
 def other_domain(run: Run) -> Domain | str:
@@ -593,7 +646,7 @@ def other_domain(run: Run) -> Domain | str:
     recipe = DOMAINS[run.domain]
     name = "lstm" if run.domain in SENTENCES else "mlp5"
     shown = data.Data(learned.inputs[: run.domain_samples], learned.labels[: run.domain_samples], learned.classes)
-    hidden: dict[str, list[Hidden]] = {kind: [] for kind in BOTH}
+    layers: dict[str, dict[str, list[Hidden]]] = {}
     accuracy: dict[str, list[float]] = {kind: [] for kind in BOTH}
     for seed in run.seeds:
         for kind in BOTH:
@@ -602,9 +655,12 @@ def other_domain(run: Run) -> Domain | str:
                 models.train(
                     network, learned.inputs, learned.labels, recipe.epochs, recipe.learning_rate, seed, recipe.batch, run.bars
                 )  # fmt: skip
-            hidden[kind].append(Hidden(*(_last_hidden(network, part.inputs).cpu() for part in (shown, asked))))
+            said = [_hidden(network, part.inputs) for part in (shown, asked)]
+            for layer in said[0]:
+                of_kind = layers.setdefault(layer, {one: [] for one in BOTH})[kind]
+                of_kind.append(Hidden(*(one[layer].cpu() for one in said)))
             accuracy[kind].append(models.accuracy(network, asked.inputs, asked.labels))
-    return Domain(hidden, shown.labels.cpu(), asked.labels.cpu(), accuracy)
+    return Domain(layers, shown.labels.cpu(), asked.labels.cpu(), accuracy)
 
 
 def _samples(run: Run) -> tuple[data.Data, data.Data, dict[str, Any]]:
@@ -637,12 +693,21 @@ def _samples(run: Run) -> tuple[data.Data, data.Data, dict[str, Any]]:
 
 
 @torch.inference_mode()
-def _last_hidden(network: nn.Module, inputs: Tensor) -> Tensor:
-    """What an MLP, or an LSTM at its last word, says before its last linear layer: (N, D)."""
-    found = []
+def _hidden(network: nn.Module, inputs: Tensor) -> dict[str, Tensor]:
+    """What each hidden layer of an MLP says, or of an LSTM at its last word, shallow to deep: (N, D) each.
+
+    The last one is what the last linear layer reads.
+    """
+    found: dict[str, list[Tensor]] = {}
     for part in inputs.split(1024):
         if isinstance(network, nn.Sequential):
-            found.append(network[:-1](part))
+            said = []
+            for module in network[:-1]:
+                part = module(part)
+                if not isinstance(module, nn.Linear):
+                    said.append(part)
         else:
-            found.append(network.lstm(network.embedding(part))[0][:, -1])
-    return torch.cat(found)
+            said = list(network.lstm(network.embedding(part))[1][0])  # the state of each layer after the last word
+        for number, one in enumerate(said, 1):
+            found.setdefault(f"layer {number}", []).append(one)
+    return {name: torch.cat(parts) for name, parts in found.items()}

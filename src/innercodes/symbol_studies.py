@@ -20,8 +20,8 @@ from innercodes import symbols as lens
 from innercodes.parameters import Run
 from innercodes.stats import Estimate
 from innercodes.symbol_meaning import COUNTS, information_draws
-from innercodes.symbol_survey import BOTH, FITTED, NEW, UNSEEN, Attacks, Look, Survey
-from innercodes.symbol_warnings import paired_auroc, surest
+from innercodes.symbol_survey import BOTH, FITTED, NEW, UNSEEN, Attacks, Look, Survey, code_stage
+from innercodes.symbol_warnings import FEWEST_ERRORS, errors, paired_auroc, surest
 
 ENDS = ["value", "low", "high"]
 RESAMPLES = 200
@@ -117,7 +117,9 @@ def _succeeded(attacks: Attacks, row: int, question: str) -> tuple[Tensor, Tenso
     return right, right & wrong if question == PGD else right
 
 
-def aurocs(survey: Survey, attacks: Attacks | None = None, resamples: int = RESAMPLES) -> DataFrame:
+def aurocs(
+    survey: Survey, attacks: Attacks | None = None, resamples: int = RESAMPLES, fewest: int = FEWEST_ERRORS
+) -> DataFrame:
     """How well each score tells one group of pictures from another: question, reader, kind, stage, value, low, high.
 
     Questions: "errors", right against wrong predictions on unseen pictures (SYM-5); the name of each outside set, unseen pictures
@@ -125,13 +127,14 @@ def aurocs(survey: Survey, attacks: Attacks | None = None, resamples: int = RESA
     "noise" of equal norm on the same pictures. Readers: "ESS" and "ESS log" by stage; "sum over stages" of the ESS; "agreement"
     between stages; "max-softmax", "energy" and "Mahalanobis", the last not for attacks. All score what the trained network
     predicts; "untrained" with the twin's symbols, which it read of PGD at the last stage alone. A question that nothing can be
-    asked (no error, no attack that succeeds) is left out.
+    asked (no attack that succeeds) is left out, and so are errors below `fewest` of them.
     """
     questions: list[tuple[str, Statistic, list[dict]]] = []
     told = [{name: _readings(survey, row, one) for name, one in _told(survey, row).items()} for row in survey.rows]
-    seeds = [one[UNSEEN] for one in told]
-    rows = [{k: lens.score_rows(s, survey.right(row)) for k, s in seeds[row].items()} for row in survey.rows]
-    questions.append(("errors", lens.auroc_of_rows, rows))
+    if errors(survey) >= max(fewest, 1):
+        seeds = [one[UNSEEN] for one in told]
+        rows = [{k: lens.score_rows(s, survey.right(row)) for k, s in seeds[row].items()} for row in survey.rows]
+        questions.append(("errors", lens.auroc_of_rows, rows))
     for name in survey.outside:
         rows = [{key: _against(scores, one[name][key]) for key, scores in one[UNSEEN].items()} for one in told]
         questions.append((name, lens.auroc_of_rows, rows))
@@ -143,6 +146,7 @@ def aurocs(survey: Survey, attacks: Attacks | None = None, resamples: int = RESA
             ends = interval(np.stack([one[key] for one in by_seed]), statistic, survey.run, resamples)
             found.append((question, *key, *ends))
     table = DataFrame(found, columns=["question", "reader", "kind", "stage", *ENDS])
+    table["value"] = table["value"].astype(float)  # of no row at all pandas knows no type
     return table[table["value"].notna()].reset_index(drop=True)
 
 
@@ -366,6 +370,82 @@ def counts(survey: Survey, counts: Sequence[int] = COUNTS, resamples: int = RESA
             right.append((named == survey.labels).double().numpy())
         found.append((kind, count, *interval(np.stack(right), np.mean, run, resamples)))
     return DataFrame(found, columns=["kind", "count", "accuracy", "low", "high"])
+
+
+def keep_rates(looks: Mapping[str, Sequence[Look]], labels: Tensor, names: Sequence[str]) -> DataFrame:
+    """Share of each class's unseen pictures whose region keeps its class (SYM-1): kind, name, pictures, value, low, high.
+
+    `labels` int64 (N,) of the pictures that were looked at, `names` of the classes; a class without a picture is left out. Means
+    over seeds; the interval is over pictures.
+    """
+    found = []
+    for kind, members in looks.items():
+        kept = torch.stack([one.kept for one in members]).double()
+        for number, name in enumerate(names):
+            chosen = kept[:, labels == number]
+            if chosen.shape[1]:
+                drawn = np.random.default_rng(number).integers(chosen.shape[1], size=(RESAMPLES, chosen.shape[1]))
+                means = chosen.mean(0).numpy()[drawn].mean(1)
+                found.append((kind, name, chosen.shape[1], float(chosen.mean()), *np.quantile(means, [0.025, 0.975])))
+    return DataFrame(found, columns=["kind", "name", "pictures", *ENDS])
+
+
+def under_attack(survey: Survey, attacks: Attacks, resamples: int = RESAMPLES) -> DataFrame:
+    """Accuracy of the class from each stage's symbols, and of the network (SYM-8): variant, reader, value, low, high.
+
+    On the attacked pictures as they were, "clean", and under "PGD" on the trained networks. Readers: the stages; "all but last",
+    as SYM-8 reads them together, where there are two or more; "network".
+    """
+    run, own, labels = survey.run, attacks.own["trained"], attacks.labels
+    found = []
+    for variant in ("clean", PGD):
+        rows: dict[str, list[Tensor]] = {}
+        for row, one in enumerate(own):
+            pairs = {s: (one.symbols[variant][s], survey.codes["trained"][row][s].correlations) for s in survey.stages}
+            named = {stage: lens.predict(*pair) for stage, pair in pairs.items()}
+            if len(survey.stages) > 1:
+                early = [lens.class_scores(*pairs[stage]) for stage in survey.stages[:-1]]
+                named["all but last"] = lens.combined(early).argmax(-1)
+            named["network"] = one.logits[variant].argmax(-1)
+            for reader, answers in named.items():
+                rows.setdefault(reader, []).append((answers == labels).double())
+        for reader, right in rows.items():
+            ends = interval(torch.stack(right).numpy(), np.mean, run, resamples)
+            found.append((variant, reader, *ends))
+    return DataFrame(found, columns=["variant", "reader", *ENDS])
+
+
+def layers(
+    run: Run,
+    hidden: Mapping[str, Mapping[str, Sequence[symbol_reach.Hidden]]],
+    labels: Tensor,
+    unseen_labels: Tensor,
+    resamples: int = RESAMPLES,
+) -> DataFrame:
+    """Accuracy from the one symbol of each sample at every layer of another domain's networks: kind, stage, reader, value, low, high.
+
+    `hidden` by layer and kind; the first seed alone. Readers: "symbols"; "nearest mean" of the class, on what the layer says;
+    "largest class", whose stage is None.
+    """
+    classes = int(torch.cat([labels, unseen_labels]).max()) + 1
+    every, found = torch.ones_like(labels, dtype=torch.bool), []
+    largest = (unseen_labels == unseen_labels.bincount().argmax()).double()
+    for kind in BOTH:
+        for layer, said in hidden.items():
+            one = said[kind][0]
+            vectors = {FITTED: one.fitted[:, None].float(), UNSEEN: one.unseen[:, None].float()}
+            code = code_stage(vectors, labels, every, classes, run, run.seeds[0])
+            known, numbers = labels.unique(return_inverse=True)
+            means = lens.class_means(vectors[FITTED], numbers, len(known))
+            named = {
+                "symbols": lens.predict(code.symbols[UNSEEN], code.correlations),
+                "nearest mean": known[lens.nearest_mean(vectors[UNSEEN], means)],
+            }
+            for reader, answers in named.items():
+                right = (answers == unseen_labels).double()
+                found.append((kind, layer, reader, *interval(right[None].numpy(), np.mean, run, resamples)))
+        found.append((kind, None, "largest class", float(largest.mean()), np.nan, np.nan))
+    return DataFrame(found, columns=["kind", "stage", "reader", *ENDS])
 
 
 # New classes, training, regions and what it costs

@@ -198,6 +198,17 @@ def built_from(predictions: Tensor, labels: Tensor, map_from: str) -> Tensor:
     return predictions == labels if map_from == MAPS_FROM[0] else torch.ones_like(labels, dtype=torch.bool)
 
 
+KEPT = ("all", "certified")
+"""Pictures that symbols are built from and read on: all, or those whose region the second look certifies (step 2c)."""
+UNDECLARED = {"metric": codebook.METRICS[0], "kept": KEPT[0]}
+"""What a chapter that reads symbols without these parameters takes."""
+
+
+def chosen(run: Run, name: str) -> str:
+    """A choice of `UNDECLARED`, as the run has it."""
+    return getattr(run, name, UNDECLARED[name])
+
+
 Pool = Callable[[Tensor, Tensor, tuple[int, int]], Tensor]
 """Maps (B, C, h, w), boxes (B, 4) and the pictures' (H, W) to vectors (B, cells, C)."""
 
@@ -263,11 +274,12 @@ def fit_codebook(vectors: Tensor, run: Run, seed: int, clock: Clock | None = Non
     """`Codebook.fit` of float32 (M, C) with the run's settings, its two steps timed apart."""
     clock = clock or Clock()
     with clock.step("embedding"):
-        embedding = codebook.embed(vectors, seed, run.neighbors, run.min_dist, steps=run.layout_steps)
+        metric = chosen(run, "metric")
+        embedding = codebook.embed(vectors, seed, run.neighbors, run.min_dist, metric, steps=run.layout_steps)
     with clock.step("clustering"):
         found = xmeans.fit(embedding, seed, run.most, backend=run.backend)
     return Codebook(
-        vectors.contiguous(), embedding, found.labels, found.centers, seed, run.neighbors, run.min_dist, "euclidean"
+        vectors.contiguous(), embedding, found.labels, found.centers, seed, run.neighbors, run.min_dist, metric
     )
 
 
@@ -387,6 +399,18 @@ def _bare(network: nn.Module, pictures: Pictures, run: Run, clock: Clock) -> Non
 # SYM-1: a second look
 
 
+@torch.inference_mode()
+def certified(members: Sequence[nn.Module], shown: Shown, run: Run, margin: float = 0.0, pad: bool = False) -> Tensor:
+    """Which pictures have a region that every one of some networks certifies (step 2c), bool (N,)."""
+    found, start = [], 0
+    for inputs, _ in shown.pictures.batches(at_once(shown.pictures, BATCH, run.device)):
+        x, boxes = inputs.to(run.device), shown.boxes[start : start + len(inputs)]
+        looks = [regions.certify(one, x, boxes.to(x), margin, pad=pad).kept.cpu() for one in members]
+        found.append(torch.stack(looks).all(0))
+        start += len(inputs)
+    return torch.cat(found)
+
+
 @dataclass(frozen=True)
 class Look:
     """On each unseen picture, (N,): is the network right, does the region keep its class, one at random of its size, max-softmax.
@@ -403,15 +427,23 @@ class Look:
 
 @torch.inference_mode()
 def second_looks(
-    found: Survey, networks: Mapping[str, Sequence[nn.Module]], margin: float = 0.0, pad: bool = False
+    found: Survey,
+    networks: Mapping[str, Sequence[nn.Module]],
+    margin: float = 0.0,
+    pad: bool = False,
+    shown: Shown | None = None,
 ) -> dict[str, list[Look]]:
-    """Second-thought certification of the unseen pictures by every network, an entry per seed (step 2, Lee & Vijayan 2024)."""
+    """Second-thought certification of the unseen pictures by every network, an entry per seed (step 2, Lee & Vijayan 2024).
+
+    `shown` are the unseen pictures before any was discarded, where the survey has only those that are certified.
+    """
+    shown = shown or found.sets[UNSEEN]
     looks: dict[str, list[Look]] = {}
     for kind in BOTH:
         members = networks[kind]
         # Each row draws boxes of its own, though a network may stand in all.
         looks[kind] = [
-            _look(members[row % len(members)], found.sets[UNSEEN], found.run, seed, margin, pad)
+            _look(members[row % len(members)], shown, found.run, seed, margin, pad)
             for row, seed in enumerate(found.run.seeds)
         ]
     return looks
@@ -664,8 +696,12 @@ def _adaptive(objective: Objective, inputs: Tensor, labels: Tensor, boxes: Tenso
 
 
 def judged(found: dict[str, Any], reason: str) -> dict[str, Any] | str:
-    """An endpoint, or the reason where a number of it is none: `claims.Results` takes nothing but finite ones."""
-    numbers = [found["value"], *(found.get("ci") or ()), *found.get("also", {}).values()]
+    """An endpoint, or the reason where a number of it is none: `claims.Results` takes nothing but finite ones.
+
+    A secondary value that is None was not asked, and stays so.
+    """
+    also = [number for number in found.get("also", {}).values() if number is not None]
+    numbers = [found["value"], *(found.get("ci") or ()), *also]
     twin = found.get("twin")
     if not np.isfinite(numbers).all() or (twin is not None and not np.isfinite(twin.draws).all()):
         return reason

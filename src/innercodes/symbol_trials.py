@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from innercodes import codebook, regions, symbol_checks, symbol_survey, xmeans
 from innercodes import symbols as lens
 from innercodes.codebook import Codebook
-from innercodes.parameters import refusal
+from innercodes.parameters import Run, refusal
 from innercodes.pictures import at_once
 from innercodes.symbol_studies import RESAMPLES, interval, mean_of_asked
 from innercodes.symbol_survey import BATCH, FITTED, GRID, MAPS_FROM, UNSEEN, Pool, Shown, Survey
-from innercodes.symbol_warnings import paired_auroc
+from innercodes.symbol_warnings import FEWEST_ERRORS, paired_auroc
 
 # The causal test: a symbol in the place of what the network said
 
@@ -272,8 +272,10 @@ ALGORITHMS = (*xmeans.BACKENDS, "k-means")
 """How clusters are found: X-means of one of the backends, or k-means at the number that the first one finds."""
 EACH_ITS_OWN = "given symbol, given class"
 """The default reading of the map (A2): P(c | s) for the class, P(s | c) for the score. Another word is for both."""
-CHOICES = ("neighbors", "min_dist", "layout_steps", "pooling", "joined", "algorithm", "map_from", "by")
-FIT_CHOICES = CHOICES[:5]
+CHOICES = (
+    "neighbors", "min_dist", "layout_steps", "metric", "pooling", "joined", "kept", "algorithm", "map_from", "by"
+)  # fmt: skip
+FIT_CHOICES = CHOICES[:7]
 """A change of one of these asks for an embedding of its own."""
 FREE_CHOICES = CHOICES[:3]
 """Numbers, which may have other values than these."""
@@ -281,8 +283,10 @@ ALTERNATIVES = {
     "neighbors": (5, 15, 50),
     "min_dist": (0.0, 0.1, 0.5),
     "layout_steps": (200, 500),
+    "metric": codebook.METRICS,
     "pooling": regions.POOLINGS,
     "joined": (False, True),
+    "kept": symbol_survey.KEPT,
     "algorithm": ALGORITHMS,
     "map_from": MAPS_FROM,
     "by": (EACH_ITS_OWN, *lens.READINGS),
@@ -295,22 +299,28 @@ def multiverse(
     choices: Mapping[str, Sequence] = ALTERNATIVES,
     *,
     pairs: bool = False,
-    fits: int = 7,
+    fits: int = 9,
     rows: int = 1,
+    fewest: int = FEWEST_ERRORS,
 ) -> DataFrame:
     """The last stage under other readings of the paper: a column for each of `CHOICES`, accuracy, errors_auroc, outside_auroc.
 
     The first row is the run's own choice. Then one choice differs at a time, and with `pairs` two, among the values in `choices`.
     Accuracy on unseen pictures (SYM-4), AUROC of the score against errors (SYM-5) and the smallest against an outside set
-    (SYM-6), NaN where there are none; means over the first `rows` seeds of the trained networks.
+    (SYM-6), NaN where there are none, and below `fewest` errors; means over the first `rows` seeds of the trained networks.
 
-    Other neighbours, distances, passes of the layout, poolings, or cells joined or not, ask for a fit of UMAP each, and each
-    of its sets to be placed: with the default choices 7 for each seed, with all pairs 26. `fits` bounds them for a seed: what
-    comes later and needs one more is left out, as are more neighbours than there are vectors. Another pooling asks for one pass of
-    the network; the other choices are read on what is there.
+    Other neighbours, distances, passes of the layout, metrics, poolings, or cells joined or not, ask for a fit of UMAP each, and
+    each of its sets to be placed: with the default choices 9 for each seed. `fits` bounds them for a seed: what comes later and
+    needs one more is left out, as are more neighbours than there are vectors. Another pooling asks for one pass of the network; the
+    other choices are read on what is there.
+
+    With `kept` "certified" every set loses the pictures whose region the network of the row does not certify, and is measured on
+    the others; NaN where a class loses all. A run that has only these can not read "all".
     """
     run = survey.run
-    own = {name: getattr(run, name) for name in FIT_CHOICES}
+    own = _own(run)
+    if own["kept"] != symbol_survey.KEPT[0]:
+        choices = {name: values for name, values in choices.items() if name != "kept"}
     own |= {"algorithm": run.backend, "map_from": run.map_from, "by": EACH_ITS_OWN}
     room = len(survey.sets[FITTED].labels)
     universes, known = [], {_embedding_of(own)}
@@ -323,11 +333,19 @@ def multiverse(
         raise refusal("rows", rows, "at least 1")
     measured = []
     for row in range(min(rows, len(run.seeds))):
-        read = _reader(survey, networks["trained"][row % len(networks["trained"])], row)
+        read = _reader(survey, networks["trained"][row % len(networks["trained"])], row, fewest)
         measured.append([read(universe) for universe in universes])
     columns = ["accuracy", "errors_auroc", "outside_auroc"]
     values = mean_of_asked(np.array(measured), 0)
     return DataFrame([u | dict(zip(columns, v, strict=True)) for u, v in zip(universes, values.tolist(), strict=True)])
+
+
+def _own(run: Run) -> dict:
+    """What the run itself takes of `FIT_CHOICES`."""
+    return {
+        name: symbol_survey.chosen(run, name) if name in symbol_survey.UNDECLARED else getattr(run, name)
+        for name in FIT_CHOICES
+    }
 
 
 def _embedding_of(universe: Mapping) -> tuple:
@@ -352,53 +370,76 @@ def _universes(own: Mapping, choices: Mapping[str, Sequence], pairs: bool) -> li
     return found
 
 
-def _reader(survey: Survey, network: nn.Module, row: int) -> Callable[[Mapping], tuple[float, float, float]]:
+def _reader(
+    survey: Survey, network: nn.Module, row: int, fewest: int
+) -> Callable[[Mapping], tuple[float, float, float]]:
     """Accuracy, AUROC against errors and against what is outside, of one choice; embeddings are made once and kept."""
     run, seed, last = survey.run, survey.run.seeds[row], survey.last
     names, labels = (FITTED, UNSEEN, *survey.outside), survey.sets[FITTED].labels
     predicted, right = {name: survey.predictions(row, name) for name in names}, survey.right(row)
+    usual, everything = _own(run), {name: torch.arange(len(survey.sets[name].labels)) for name in names}
+    places = {usual["kept"]: everything}
     heard: dict[str, dict[str, Tensor]] = {
         run.pooling: {name: survey.heard("trained", row, name).vectors[last] for name in names}
     }
     code = survey.codes["trained"][row][last]
-    own = _embedding_of({name: getattr(run, name) for name in FIT_CHOICES})
+    own = _embedding_of(usual)
     placed: dict[tuple, tuple[Codebook, dict[str, Tensor]]] = {
         own: (code.codebook, {name: code.points[name] for name in names})
     }
 
+    def left(kept: str) -> dict[str, Tensor]:
+        """The places of the pictures of each set that are read."""
+        if kept not in places:
+            places[kept] = {
+                name: symbol_survey.certified([network], survey.sets[name], run, run.margin, run.pad).nonzero()[:, 0]
+                for name in names
+            }
+        return places[kept]
+
     def embedded(universe: Mapping) -> tuple[Codebook, dict[str, Tensor]]:
         key = _embedding_of(universe)
         if key not in placed:
-            neighbors, min_dist, steps, how, joined = key
+            neighbors, min_dist, steps, metric, how, joined, kept = key
             if how not in heard:
                 heard[how] = {name: _pooled(survey, network, name, how) for name in names}
             cells = 1 if joined else GRID * GRID
-            vectors = {name: part.flatten(1).unflatten(1, (cells, -1)) for name, part in heard[how].items()}
+            some = left(kept)
+            vectors = {name: part[some[name]].flatten(1).unflatten(1, (cells, -1)) for name, part in heard[how].items()}
             flat = vectors[FITTED].flatten(0, 1).contiguous()
-            points = codebook.embed(flat, seed, neighbors, min_dist, steps=steps)
+            points = codebook.embed(flat, seed, neighbors, min_dist, metric, steps=steps)
             clusters = xmeans.fit(points, seed, run.most, backend=run.backend)
-            book = Codebook(flat, points, clusters.labels, clusters.centers, seed, neighbors, min_dist, "euclidean")
+            book = Codebook(flat, points, clusters.labels, clusters.centers, seed, neighbors, min_dist, metric)
             placed[key] = (book, {name: symbol_survey.place(book, part)[0] for name, part in vectors.items()})
         return placed[key]
 
     def read(universe: Mapping) -> tuple[float, float, float]:
+        some = left(universe["kept"])
+        fitted, vectors = labels[some[FITTED]], len(some[FITTED]) * (1 if universe["joined"] else GRID * GRID)
+        lost = set(labels.tolist()) - set(fitted.tolist())
+        if lost or not all(len(some[name]) for name in names) or vectors <= universe["neighbors"]:
+            return (np.nan,) * 3
         book, points = embedded(universe)
         centers = _centers(book, universe["algorithm"], run.backend, run.most)
         symbols = {
             name: xmeans.assign(part.flatten(0, 1), centers).view(part.shape[:2]) for name, part in points.items()
         }
-        mapped = symbol_survey.built_from(predicted[FITTED], labels, universe["map_from"])
-        correlations = lens.correlation_map(symbols[FITTED][mapped], labels[mapped], len(centers), survey.classes)
+        said = {name: predicted[name][some[name]] for name in names}
+        mapped = symbol_survey.built_from(said[FITTED], fitted, universe["map_from"])
+        if not bool(mapped.any()):
+            return (np.nan,) * 3
+        correlations = lens.correlation_map(symbols[FITTED][mapped], fitted[mapped], len(centers), survey.classes)
         by_class, by_score = universe["by"].split(", ") if universe["by"] == EACH_ITS_OWN else [universe["by"]] * 2
         named = lens.predict(symbols[UNSEEN], correlations, by_class)
         scores = {
-            name: lens.expected_symbol_score(symbols[name], predicted[name], correlations, by=by_score)
-            for name in names[1:]
+            name: lens.expected_symbol_score(symbols[name], said[name], correlations, by=by_score) for name in names[1:]
         }
-        split = bool(right.any()) and not bool(right.all())
-        errors = lens.auroc(scores[UNSEEN][right], scores[UNSEEN][~right]) if split else np.nan
+        fine = right[some[UNSEEN]]
+        split = bool(fine.any()) and int((~fine).sum()) >= max(fewest, 1)
+        wrong = lens.auroc(scores[UNSEEN][fine], scores[UNSEEN][~fine]) if split else np.nan
         outside = [lens.auroc(scores[UNSEEN], scores[name]) for name in survey.outside]
-        return float((named == survey.labels).double().mean()), errors, min(outside, default=np.nan)
+        right_by_symbols = named == survey.labels[some[UNSEEN]]
+        return float(right_by_symbols.double().mean()), wrong, min(outside, default=np.nan)
 
     return read
 

@@ -15,7 +15,7 @@ from innercodes import symbols as lens
 from innercodes.symbol_survey import BOTH, FITTED, UNSEEN, Attacked, Attacks, Look, Survey, judged
 
 FEWEST_ERRORS = 50
-"""Wrong predictions below which SYM-5 is not tested, as claims/ fixed it."""
+"""Wrong predictions below which nothing is asked about errors: SYM-5, as claims/ fixed it, the errors of SYM-7, and figures."""
 NO_OUTSIDE = "This run has no pictures of none of the known classes."
 ONE_STAGE = "The claim compares stages, and this run looks at one."
 
@@ -55,13 +55,18 @@ def _gain(rows: np.ndarray, axis: int) -> np.ndarray:
 # SYM-5: right or wrong
 
 
+def errors(survey: Survey) -> int:
+    """Wrong predictions on unseen pictures, of the seed that has the fewest."""
+    return min(int((~survey.right(row)).sum()) for row in survey.rows)
+
+
 def correctness(survey: Survey, fewest: int = FEWEST_ERRORS) -> dict[str, Any] | str:
     """SYM-5: AUROC of the expected symbol score of the last stage, right against wrong predictions on unseen pictures.
 
     The twin scores the same split, and the same predictions, with its own symbols. The p-value is the largest over seeds.
     """
     run, splits = survey.run, [survey.right(row) for row in survey.rows]
-    wrong = min(int((~split).sum()) for split in splits)
+    wrong = errors(survey)
     if wrong < fewest:
         return f"{wrong} wrong predictions; the claim asks for {fewest}."
     if not all(bool(split.any()) for split in splits):
@@ -198,11 +203,12 @@ def _paired(clean: Tensor, attacked: Tensor, right: Tensor, success: Tensor) -> 
     return torch.stack(pair, -1).numpy()
 
 
-def adversarial(survey: Survey, attacks: Attacks) -> dict[str, Any] | str:
+def adversarial(survey: Survey, attacks: Attacks, fewest: int = FEWEST_ERRORS) -> dict[str, Any] | str:
     """SYM-7: AUROC of the expected symbol score of the last stage, right clean pictures against successful PGD on the network.
 
     An attack succeeds where the clean picture was right and the attacked one is wrong. The twin scores the same pictures and
-    predictions with its own symbols. Clean errors are those of all unseen pictures.
+    predictions with its own symbols. Clean errors are those of all unseen pictures; below `fewest` of them the comparison with
+    them is not asked, and its value is None.
     """
     run, labels = survey.run, attacks.labels
     own = attacks.own["trained"]
@@ -240,15 +246,19 @@ def adversarial(survey: Survey, attacks: Attacks) -> dict[str, Any] | str:
         rows["region of the attacked prediction"] = rows_of("own region", of("trained"), own)
     found = stats.compare(rows, paired_auroc, run.bootstrap, run.seed)
     adaptive = float(np.nanmean(paired_auroc(rows_of("adaptive", of("trained"), own), 1)))
-    errors = np.mean([_clean_errors(survey, row) for row in survey.rows if not bool(survey.right(row).all())])
+    wrong, clean = errors(survey), np.nan
+    if wrong >= max(fewest, 1):
+        clean = float(np.mean([_clean_errors(survey, row) for row in survey.rows]))
     also = {
         "above_max_softmax": found["value"] - found["baseline"]["max-softmax"],
-        "above_clean_errors": found["value"] - errors,
+        "above_clean_errors": None if wrong < max(fewest, 1) else found["value"] - clean,
         "adaptive_attack": adaptive,
     }
-    baseline = found["baseline"] | {"clean errors": errors, "adaptive attack": adaptive}
+    baseline = found["baseline"] | {"clean errors": clean, "adaptive attack": adaptive}
     success = [int(np.isfinite(row[:, 1]).sum()) for row in rows["trained"]]
     note = f"{', '.join(map(str, success))} successful attacks by seed"
+    if also["above_clean_errors"] is None:
+        note += f"; {wrong} wrong predictions on clean pictures, {fewest} are asked for to compare with"
     return judged(found | {"also": also, "baseline": baseline, "note": note}, "A score is no number.")
 
 
@@ -262,8 +272,6 @@ def _nothing_to_compare(survey: Survey, attacks: Attacks) -> str:
         ]
         if not any(successes):
             return f"No {name} succeeds."
-    if all(bool(survey.right(row).all()) for row in survey.rows):
-        return "The network makes no error on clean pictures, which the claim compares with."
     return ""
 
 

@@ -20,6 +20,9 @@ ratios = importlib.import_module("ratios")
 # Recorded before a row was added or renamed, and why: to be recorded again. Then the entry goes, and the test says so.
 STALE = {"telescope": "older than the row of maps that learn from single codes"}
 
+# Recorded with a limit missed. The page of benchmarks shows it too.
+MISSED = {"interactions": "the transform on two threads takes 3 copies of the array, where 2 are allowed"}
+
 NAMES = sorted(p.stem for p in (ROOT / "benchmarks").glob("*.py") if p.stem != "ratios")
 LONG = ("interactions", "spectra", "symbols")
 
@@ -77,6 +80,24 @@ def test_rows_with_more_threads_than_cores_are_skipped(monkeypatch):
     assert row.ok and row.ratio is None and "skipped" in row.note
 
 
-def test_recorded_tables_are_of_whole_runs():
-    tables = [json.loads(path.read_text()) for path in (ROOT / "results" / "benchmarks").glob("*.json")]
-    assert tables and not any(content["quick"] for content in tables)
+def faults(content):
+    """What a recorded table lacks, in words."""
+    name = content["benchmark"]
+    missed = [row for row in content["rows"] if not row["ok"]]
+    found = [f"{name}: {row['name']} / {row['peer']}: {row['ratio']}, allowed {row['limit']}" for row in missed]
+    return found + ([f"{name}: a quick run"] if content["quick"] else [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_tables_are_of_whole_runs_within_their_limits(name, request):
+    if name in MISSED:
+        request.applymarker(pytest.mark.xfail(reason=MISSED[name], strict=True))
+    assert faults(json.loads((ROOT / "results" / "benchmarks" / f"{name}.json").read_text())) == []
+
+
+def test_a_bad_record_does_not_pass():
+    content = json.loads((ROOT / "results" / "benchmarks" / "spectra.json").read_text())
+    assert faults(content) == []
+    missed = [dict(content["rows"][0], ok=False), *content["rows"][1:]]
+    for changed in ({"rows": missed}, {"quick": True}):
+        assert len(faults(content | changed)) == 1

@@ -120,11 +120,28 @@ def scale(**changed):
             {"value": 1, "also": {"a": 0}},
             "partly",
         ),
+        # What could not be asked did not hold, and does not hide that another condition fails.
+        (
+            scale(also=[{"name": "a", "measure": "m", "op": ">", "threshold": 0}]),
+            {"value": 1, "also": {"a": None}},
+            "partly",
+        ),
+        (
+            scale(also=[{"name": "a", "measure": "m", "op": ">", "threshold": 0}]),
+            {"value": 0.5, "also": {"a": None}},
+            "not reproduced",
+        ),
         (scale(), {"value": math.nan}, "not reproduced"),
     ],
 )
 def test_verdicts(test, arguments, verdict):
     assert claims.judge(test, **arguments)[0] == verdict
+
+
+def test_a_condition_that_was_not_asked_is_named_last():
+    also = [{"name": name, "measure": "m", "op": ">", "threshold": 0} for name in "ab"]
+    assert claims.judge(scale(also=also), 1, also={"a": None, "b": 1}) == ("partly", "a could not be asked")
+    assert claims.judge(scale(also=also), 1, also={"a": None, "b": -1})[1] == "b = -1, needed > 0"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tiny_detectors import save_dino, save_sam
 from torch import nn
 
 from innercodes import regions
@@ -136,35 +137,18 @@ def test_felzenszwalb_refuses(changed, message):
 
 # the detector
 
-WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", ".", "?", "tench", "dog"]
 CLASSES = ("Tench, Tinca tinca", "Dog")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Grounding DINO with random weights, as transformers writes it."""
-    import transformers as t
+    return save_dino(tmp_path_factory.mktemp("weights") / "tiny_dino")
 
-    torch.manual_seed(0)
-    config = t.GroundingDinoConfig(
-        backbone_config=t.SwinConfig(
-            image_size=32, patch_size=4, embed_dim=8, depths=[1] * 4, num_heads=[1] * 4, window_size=2,
-            out_features=["stage2", "stage3", "stage4"],
-        ),
-        text_config=t.BertConfig(
-            vocab_size=len(WORDS), hidden_size=16, num_hidden_layers=1, num_attention_heads=1, intermediate_size=16,
-            max_position_embeddings=32,
-        ),
-        d_model=32, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
-        encoder_attention_heads=2, decoder_attention_heads=2, num_queries=5, encoder_n_points=1, decoder_n_points=1,
-        max_text_len=16,
-    )  # fmt: skip
-    path = tmp_path_factory.mktemp("weights") / "tiny_dino"
-    t.GroundingDinoForObjectDetection(config).save_pretrained(path)
-    words = t.BertTokenizerFast(vocab={word: number for number, word in enumerate(WORDS)})
-    images = t.GroundingDinoImageProcessor(size={"shortest_edge": 64, "longest_edge": 96})
-    t.GroundingDinoProcessor(images, words).save_pretrained(path)
-    return path
+
+@pytest.fixture(scope="module")
+def sam(tmp_path_factory):
+    return save_sam(tmp_path_factory.mktemp("weights") / "tiny_sam")
 
 
 def test_the_detector_is_grounding_dino_asked_for_the_predicted_class(folder):
@@ -236,6 +220,43 @@ def test_a_folder_without_a_detector_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="^weights = 'none': not a detector of transformers") as caught:
         (tmp_path / "none").mkdir()
         regions.detector(str(tmp_path / "none"), CLASSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_sam_draws_the_box_tight_about_its_mask(sam):
+    from transformers import SamModel, SamProcessor
+
+    inputs = torch.randint(256, (4, 3, 40, 64), generator=torch.Generator().manual_seed(2)) / 255
+    boxes = torch.tensor([[4.0, 6, 50, 30], [20, 2, 40, 38], NAN, [0, 0, 64, 40]])
+    found = regions.segmented(regions.oracle(boxes), str(sam))(inputs, torch.zeros(4).long())
+    assert found.dtype == torch.float32 and bool(found[2].isnan().all())
+    model, processor = SamModel.from_pretrained(sam).eval(), SamProcessor.from_pretrained(sam)
+    for row in (0, 1, 3):
+        picture = Image.fromarray((255 * inputs[row]).round().byte().permute(1, 2, 0).numpy())
+        with torch.no_grad():
+            batch = processor(images=picture, input_boxes=[[boxes[row].tolist()]], return_tensors="pt")
+            low = model(
+                batch["pixel_values"], input_boxes=batch["input_boxes"].float(), multimask_output=False
+            ).pred_masks
+        # SAM's way from its mask to the picture's size: to the padded square, the padding cut off, to the picture.
+        square = nn.functional.interpolate(low[0], (64, 64), mode="bilinear", align_corners=False)[..., :40, :]
+        mask = (nn.functional.interpolate(square, (40, 64), mode="bilinear", align_corners=False)[0, 0] > 0).numpy()
+        y, x = np.where(mask)
+        assert found[row].tolist() == [x.min(), y.min(), x.max() + 1, y.max() + 1]
+    assert not torch.equal(found[0], found[1]) and not torch.equal(found[0], boxes[0])
+
+
+def test_the_tight_box_of_a_mask():
+    mask = torch.zeros(8, 10, dtype=torch.bool)
+    box = torch.tensor([1.0, 1, 5, 5])
+    assert regions.tight(mask, box).tolist() == box.tolist()
+    mask[2, 7] = mask[5, 3] = True
+    assert regions.tight(mask, box).tolist() == [3, 2, 8, 6]
+
+
+def test_a_folder_without_sam_is_refused(folder, tmp_path):
+    with pytest.raises(ParameterError, match="^segmenter = 'tiny_dino': not SAM of transformers") as caught:
+        regions.segmented(regions.full, str(folder))
     assert "\n" not in str(caught.value)
 
 

@@ -107,7 +107,11 @@ def test_every_sweep_of_the_book_is_allowed(file, tmp_path):
 def test_every_chapter_and_every_sweep_asked_for_is_there():
     text = {file.stem: file.read_text() for file in (ROOT / "sweeps").glob("*.csv")}
     assert all(chapter in text["seeds"] for chapter in runs.chapters())
-    assert {"telescope_models", "spectra_dropout", "interactions_players", "symbols_regions"} <= set(text)
+    assert {
+        "telescope_models", "spectra_dropout", "interactions_players", "symbols_regions", "symbols_attack",
+    } <= set(text)  # fmt: skip
+    sizes = [row.split(",")[3] for row in text["symbols_attack"].splitlines()[2:]]
+    assert [255 * float(size) for size in sizes if size] == pytest.approx([0.5, 1, 2, 4])
 
 
 def collected():

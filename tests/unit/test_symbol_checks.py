@@ -538,11 +538,13 @@ def test_pages_are_the_seeds_and_positions_and_symbols_even():
     assert len(pages.pictures.unique()) > 250
 
 
-def test_pages_that_cannot_be_made_are_refused():
-    with pytest.raises(ValueError, match="^symbols: none is in at least 3 pictures and missing from another"):
-        checks.intruders(torch.zeros(9, 2, dtype=torch.int64), 0, 1)
-    with pytest.raises(ValueError, match="^symbols: none is in at least 3"):
-        checks.intruders(torch.arange(9)[:, None], 0, 1)
+def test_a_page_that_cannot_be_made_has_a_reason():
+    reason = "No symbol is in at least {} pictures and missing from another one."
+    assert checks.intruders(torch.zeros(9, 2, dtype=torch.int64), 0, 1) == reason.format(3)
+    assert checks.intruders(torch.arange(9)[:, None], 0, 1) == reason.format(3)
+    pairs = torch.tensor([0, 0, 1, 1])[:, None]  # each in two pictures: enough for pages of three, not of four
+    assert not isinstance(checks.intruders(pairs, 0, 1, shown=3), str)
+    assert checks.intruders(pairs, 0, 1) == reason.format(3)
     with pytest.raises(ValueError, match="^shown = 2, count = 1"):
         checks.intruders(torch.zeros(9, 2, dtype=torch.int64), 0, 1, shown=2)
     with pytest.raises(ValueError, match="^symbols: torch.float32"):

@@ -138,7 +138,23 @@ EVASIONS = DataFrame(
     {"weight": [1.0, 0.0, 10.0], "success": [0.9, 0.95, 0.3], "auroc": [0.6, 0.8, 0.4], "low": [0.55, 0.75, 0.35],
      "high": [0.65, 0.85, 0.45]}
 )  # fmt: skip
+KEPT = DataFrame(
+    [
+        {"kind": k, "name": n, **near(v - 0.1 * i)}
+        for i, k in enumerate(KINDS)
+        for n, v in (("ant", 0.5), ("bee", 0.8), ("cat", 0.2))
+    ]
+)
+HIT = DataFrame(
+    [
+        {"variant": v, "reader": r, **near(value)}
+        for v, pair in (("clean", (0.5, 0.9)), ("PGD", (0.4, 0.1)))
+        for r, value in zip(("layer1", "network"), pair, strict=True)
+    ]
+)
 TABLES = {
+    "keep_rates": KEPT,
+    "under_attack": HIT,
     "aurocs": AUROCS, "scores": SCORES, "shots": SHOTS, "meaning": MEANING, "clusters": CLUSTERS, "counts": COUNTS,
     "prediction": PREDICTION, "multiverse": MULTIVERSE, "causal": CAUSAL, "coverage": COVERAGE, "sources": SOURCES,
     "stability": STABILITY, "growth": GROWTH, "costs": COSTS, "evasions": EVASIONS,
@@ -166,7 +182,9 @@ VIEWS = {
     "maps": lambda: symbol_views.correlation_maps(dict.fromkeys(STAGES, MAP), MADE.pictures.classes),
     "embedding": lambda: symbol_views.embedding(POINTS, CODES, MADE.labels, NAMES, CELLS, PART_NAMES),
 }  # fmt: skip
-DRAWN = {name: lambda name=name: getattr(symbol_figures, name)(TABLES[name]) for name in TABLES} | VIEWS
+DRAWN = {
+    name.replace("_", "-"): lambda name=name: getattr(symbol_figures, name)(TABLES[name]) for name in TABLES
+} | VIEWS
 STILL = [name for name in DRAWN if name != "embedding"]
 
 
@@ -237,9 +255,36 @@ def test_scores_are_densities_of_all_seeds():
             assert x[y.argmax()] == pytest.approx(here.median(), abs=0.05)
         assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] >= max(one.get_ydata().max() for one in axes.lines)
     # One score alone is a line, and one that is not finite, as of an unsmoothed map, is left out.
-    rows = [{"kind": "trained", "seed": 0, "stage": "a", "group": "g", "score": v} for v in (0.2, 0.2, -np.inf)]
+    rows = [{"kind": "trained", "seed": 0, "stage": "a", "group": "g", "score": v} for v in [0.2] * 10 + [-np.inf]]
     (axes,) = symbol_figures.scores(DataFrame(rows)).axes
     assert list(line(axes, "g").get_xdata()) == [0.2, 0.2] and axes.get_title() == "a"
+
+
+@pytest.mark.parametrize(("counts", "drawn"), [((9, 9), False), ((1, 1, 1), False), ((10, 3), True)])
+def test_a_density_of_few_scores_is_not_drawn_but_counted(counts, drawn):
+    few = [(seed, "few", i) for seed, count in enumerate(counts) for i in range(count)]
+    many = [(seed, "many", i) for seed in range(len(counts)) for i in range(30)]
+    rows = [{"kind": "trained", "seed": s, "stage": "a", "group": g, "score": 0.1 + 0.01 * i} for s, g, i in few + many]
+    figure = symbol_figures.scores(DataFrame(rows))
+    assert bool(lines(figure.axes[0], "few")) == drawn and lines(figure.axes[0], "many")
+    assert legend(figure) == (["few", "many"] if drawn else ["many", f"few: {max(counts)}, not drawn"])
+
+
+def test_keep_rates_are_in_order_of_the_first_kind():
+    figure = DRAWN["keep-rates"]()
+    (axes,) = figure.axes
+    assert ticks(axes.xaxis) == ["cat", "ant", "bee"] and legend(figure) == list(KINDS)
+    np.testing.assert_allclose(line(axes, KINDS[0]).get_ydata(), [0.5, 0.8, 0.2])
+    assert list(np.round(line(axes, KINDS[1]).get_xdata())) == [1, 2, 0]
+
+
+def test_bars_under_attack_are_clean_beside_attacked():
+    figure = DRAWN["under-attack"]()
+    (axes,) = figure.axes
+    assert ticks(axes.xaxis) == ["layer1", "network"] and legend(figure) == ["clean", "PGD"]
+    assert [bar.get_height() for bar in axes.patches] == pytest.approx([0.5, 0.9, 0.4, 0.1])
+    middles = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+    assert list(np.round(middles)) == [0, 1, 0, 1] and middles[0] < 0 < middles[2]
 
 
 def test_shots_are_in_order_with_chance_across():

@@ -1,6 +1,7 @@
 """The pictures, regions and networks of chapter 01: which there are, what is refused, the networks of the book, other domains."""
 
 import dataclasses
+import re
 
 import pandas as pd
 import pytest
@@ -8,8 +9,9 @@ import torch
 from made_surveys import a_run, a_survey
 from PIL import Image
 from safetensors.torch import load_file
+from tiny_detectors import save_dino, save_sam
 
-from innercodes import models, parameters, parts, symbol_networks, symbol_survey, twins
+from innercodes import models, parameters, parts, regions, symbol_networks, symbol_survey, twins
 from innercodes.parameters import ParameterError
 from innercodes.pictures import Pictures
 from innercodes.symbol_networks import Material, Recipe
@@ -94,6 +96,66 @@ def test_pictures_without_a_box_are_left_out_and_their_truth_with_them(run, monk
         symbol_networks.show(changed(run, regions="center"))
 
 
+class Parity(torch.nn.Module):
+    """Says the class of the brightness, and something else of a crop that is brighter than a limit."""
+
+    def __init__(self, limit):
+        super().__init__()
+        self.limit = limit
+
+    def forward(self, inputs):
+        bright = inputs.mean((1, 2, 3)) > self.limit
+        return torch.nn.functional.one_hot(bright.long(), 16).float()
+
+
+def test_certified_pictures_alone_are_kept(run, material):
+    certified, members = changed(run, kept="certified"), [Parity(0.45).eval(), Parity(0.5).eval()]
+    found = symbol_networks.kept(certified, {"trained": members}, material)
+    everything = {"fitted": material.fitted, "unseen": material.unseen, **material.outside}
+    for name, one in {"fitted": found.fitted, "unseen": found.unseen, **found.outside}.items():
+        inputs = everything[name].pictures.tensors()[0]
+        looks = [regions.certify(network, inputs, everything[name].boxes).kept for network in members]
+        rows = (looks[0] & looks[1]).nonzero()[:, 0]
+        assert 2 <= len(rows) < len(inputs)
+        assert torch.equal(one.boxes, everything[name].boxes[rows])
+        assert torch.equal(one.pictures.rows, everything[name].pictures.rows[rows])
+        if name == "unseen":
+            assert torch.equal(found.known.masks, material.known.masks[rows])
+            assert torch.equal(found.known.factors["place"], material.known.factors["place"][rows])
+    assert found.new is material.new and symbol_networks.kept(run, {}, material) is material
+    # Another architecture is shown the same pictures.
+    own = symbol_survey.Survey(certified, (), {FITTED: found.fitted, UNSEEN: found.unseen}, (), {}, {}, ())
+    assert torch.equal(symbol_networks._alike(material, own).fitted.pictures.rows, found.fitted.pictures.rows)
+
+
+def test_a_class_without_a_certified_region_is_refused_by_name(run, material):
+    class Never(torch.nn.Module):
+        def forward(self, inputs):
+            return torch.nn.functional.one_hot(torch.full((len(inputs),), self.turn), 16).float()
+
+    never = Never().eval()
+    never.turn = 0
+
+    def flip(module, arguments):
+        never.turn = 1 - never.turn
+
+    never.register_forward_pre_hook(flip)
+    with pytest.raises(
+        ParameterError, match="kept = 'certified': must be another choice: of the pictures fitted, 0 have"
+    ):
+        symbol_networks.kept(changed(run, kept="certified"), {"trained": [never]}, material)
+    one = material.fitted.labels == int(material.fitted.labels[0])
+    name = material.fitted.pictures.names[int(material.fitted.labels[0])]
+
+    def certified(members, shown, *_):
+        return ~one if shown is material.fitted else torch.ones(len(shown.labels), dtype=torch.bool)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(symbol_survey, "certified", certified)
+        with pytest.raises(ParameterError, match=re.escape(f"another choice: no region of {name} is certified")):
+            symbol_networks.kept(changed(run, kept="certified"), {"trained": []}, material)
+
+
 def folder(root, name, classes, split="test", count=8):
     for number, word in enumerate(classes):
         (root / name / split / word).mkdir(parents=True)
@@ -120,6 +182,30 @@ def test_folders_serve_as_outside_and_new_classes_without_what_is_known(run, fol
     first = found.new.pictures[0][0]
     assert torch.allclose(first[0], torch.full((32, 32), 30 / 255), atol=1e-3)  # "d", not the known "b"
     assert torch.allclose(found.unseen.boxes[0], torch.tensor([4.8, 4.8, 27.2, 27.2]))
+
+
+def test_a_detector_and_sam_say_where_the_object_is(run, tmp_path):
+    """From folders of pictures, through the network that is asked first, to the regions of the chapter."""
+    for split in ("train", "test"):
+        folder(tmp_path, "own", ("tench", "dog"), split)
+    detector, sam = save_dino(tmp_path / "dino"), save_sam(tmp_path / "sam")
+    values = {
+        "dataset": "own", "data_root": str(tmp_path), "regions": "detector", "detector": str(detector), "box_threshold": 0.0,
+        "fitted": 8, "unseen": 6,
+    }  # fmt: skip
+    plain, fine = (changed(run, **values, segmenter=one) for one in ("none", str(sam)))
+    found, tight = symbol_networks.show(plain), symbol_networks.show(fine)
+    inputs = found.fitted.pictures.tensors()[0]
+    nowhere = dataclasses.replace(found, fitted=Shown(found.fitted.pictures, torch.zeros(len(inputs), 4)))
+    said = symbol_networks.build(plain, nowhere)["trained"][0](inputs).argmax(-1)
+    names = found.fitted.pictures.names
+    boxes = regions.detector(str(detector), names, 0.0)(inputs, said)
+    torch.testing.assert_close(found.fitted.boxes, boxes)
+    drawn = regions.segmented(regions.oracle(boxes), str(sam))(inputs, said)
+    torch.testing.assert_close(tight.fitted.boxes, drawn)
+    assert not torch.allclose(found.fitted.boxes, tight.fitted.boxes)
+    torch.testing.assert_close(symbol_networks.region_source(fine, names)(inputs, said), drawn)
+    assert len(found.unseen.labels) == len(tight.unseen.labels) == 6 and tight.seconds > 0
 
 
 def test_outside_sets_must_have_strange_classes(run, folders):
@@ -347,12 +433,26 @@ def test_boards_are_learned_and_asked_apart(run):
 def test_the_last_hidden_layer_is_what_the_last_linear_layer_reads():
     mlp = models.load("mlp5", 0)
     x = torch.rand(5, 9)
+    found = symbol_networks._hidden(mlp, x)
+    linear = [module for module in mlp if isinstance(module, torch.nn.Linear)]
+    assert list(found) == [f"layer {i}" for i in range(1, len(linear))]
     with torch.no_grad():
-        assert torch.allclose(mlp[-1](symbol_networks._last_hidden(mlp, x)), mlp(x))
+        at = x
+        for module, said in zip(linear, found.values(), strict=False):
+            at = module(at).clamp(min=0)
+            assert torch.allclose(said, at, atol=1e-6)
+        assert torch.allclose(linear[-1](at), mlp(x), atol=1e-6)
     lstm = models.load("lstm", 0, vocabulary=20, outputs=3)
     words = torch.randint(20, (4, 7))
+    found = symbol_networks._hidden(lstm, words)
+    assert list(found) == ["layer 1", "layer 2"]
     with torch.no_grad():
-        assert torch.allclose(lstm.head(symbol_networks._last_hidden(lstm, words)), lstm(words), atol=1e-6)
+        assert torch.allclose(lstm.head(found["layer 2"]), lstm(words), atol=1e-6)
+        # The first layer alone, from its own weights.
+        alone = torch.nn.LSTM(lstm.lstm.input_size, lstm.lstm.hidden_size, batch_first=True)
+        weights = lstm.lstm.state_dict()
+        alone.load_state_dict({name: weights[name] for name in alone.state_dict()})
+        assert torch.allclose(found["layer 1"], alone(lstm.embedding(words))[0][:, -1], atol=1e-6)
     assert symbol_networks.other_domain(a_run(domain="none")).startswith("This run looks at pictures")
 
 

@@ -51,6 +51,20 @@ def test_temporary_learning_by_loops(made):
         found["also"]["times_chance"] == pytest.approx(5 * gains["trained"][0], abs=0.01) and gains["trained"][0] > 0.4
     )
     assert found["baseline"]["chance"] == 0.2
+    # The marks beside it: the nearest mean of the examples' pixels, and of their pooled responses, one picture at a time.
+    for name, of in (
+        ("pixels", lambda row: pixels.astype(float)),
+        ("pooled responses", lambda row: made.said["trained"][row][NEW].vectors["two"].double().flatten(1).numpy()),
+    ):
+        rates = []
+        for row, seed in enumerate(made.run.seeds):
+            vectors, answers = of(row), []
+            for chosen in lens.examples(labels, 3, 4, seed).numpy():
+                means = [vectors[chosen & (labels == c).numpy()].mean(0) for c in range(5)]
+                named = np.array([np.argmin([np.square(v - m).sum() for m in means]) for v in vectors])
+                answers.append(np.where(chosen, np.nan, named == labels.numpy()))
+            rates.append([np.mean([a for a in one if not np.isnan(a)] or np.nan) for one in np.transpose(answers)])
+        assert found["baseline"][name] == pytest.approx(np.nanmean(rates)), name
 
 
 def test_temporary_learning_keeps_to_the_first_classes_and_asks_for_enough(made):

@@ -14,6 +14,7 @@ from sklearn.neighbors import NearestCentroid
 
 from innercodes import stats, symbol_meaning, symbol_reach, symbol_studies, symbol_warnings, xmeans
 from innercodes import symbols as lens
+from innercodes.symbol_reach import Hidden
 from innercodes.symbol_survey import BOTH, FITTED, NEW, UNSEEN, Attacked, Attacks, Look
 
 # Scores that differ in their last bit alone count as a tie in one of the two ways.
@@ -92,7 +93,7 @@ def test_an_interval_is_the_bootstraps_and_nothing_is_none():
 
 
 def test_aurocs_of_errors_and_of_outside_sets_by_loops(made):
-    table = symbol_studies.aurocs(made, resamples=20)
+    table = symbol_studies.aurocs(made, resamples=20, fewest=5)
     assert set(table["question"]) == {"errors", "far", "near"}
     for kind, stage, log in itertools.product(BOTH, STAGES, (False, True)):
         reader, values = "ESS log" if log else "ESS", {"errors": [], "far": [], "near": []}
@@ -108,7 +109,7 @@ def test_aurocs_of_errors_and_of_outside_sets_by_loops(made):
 
 
 def test_aurocs_are_those_of_the_claims(made, attacked):
-    table = symbol_studies.aurocs(made, attacked, resamples=20)
+    table = symbol_studies.aurocs(made, attacked, resamples=20, fewest=5)
 
     def value(question, reader, kind="trained", stage=None):
         return one_row(table, question=question, reader=reader, kind=kind, stage=stage)["value"]
@@ -147,7 +148,7 @@ def test_aurocs_are_those_of_the_claims(made, attacked):
 
 
 def test_sums_and_agreement_by_loops(made):
-    table = symbol_studies.aurocs(made, resamples=5)
+    table = symbol_studies.aurocs(made, resamples=5, fewest=5)
     sums, same = [], []
     for row, right in zip(made.rows, rights(made), strict=True):
         total = sum(scored(made, "trained", row, stage, UNSEEN) for stage in STAGES)
@@ -175,6 +176,15 @@ def test_a_question_without_an_answer_is_left_out(attacked):
     sure = dataclasses.replace(sure, said=dict(sure.said) | {"trained": said})
     table = symbol_studies.aurocs(sure, resamples=5)
     assert set(table["question"]) == {"far", "near"} and table["value"].notna().all()
+
+
+def test_errors_are_asked_about_where_every_seed_has_enough(made):
+    fewest = min(int((~right).sum()) for right in rights(made))
+    for asked, there in ((fewest, True), (fewest + 1, False), (symbol_warnings.FEWEST_ERRORS, False)):
+        table = symbol_studies.aurocs(made, resamples=5, fewest=asked)
+        assert ("errors" in set(table["question"])) == there and {"far", "near"} <= set(table["question"])
+    none = symbol_studies.aurocs(dataclasses.replace(made, outside=()), resamples=5)
+    assert not len(none)
 
 
 def test_scores_are_those_of_every_picture(made, attacked):
@@ -416,3 +426,68 @@ def test_costs_are_the_claims_and_add_up(made):
     assert table["seconds"].tolist() == pytest.approx([1.0, 2.0, 0.5, 4.0, 1.0, 1.0])
     assert table["share"].tolist()[:-1] == pytest.approx([x / 8.5 for x in (1.0, 2.0, 0.5, 4.0, 1.0)])
     assert np.isnan(table["share"].iloc[-1])
+
+
+def test_keep_rates_are_shares_by_class():
+    generator = torch.Generator().manual_seed(3)
+    labels = torch.arange(50) % 3
+    none = torch.zeros(50)
+
+    def look():
+        return Look(none, torch.rand(50, generator=generator) < 0.2 + 0.2 * labels, none, none, 0.0)
+
+    looks = {kind: [look() for _ in range(2)] for kind in BOTH}
+    table = symbol_studies.keep_rates(looks, labels, ("a", "b", "c", "none of it"))
+    assert table["name"].tolist() == ["a", "b", "c"] * 2 and table["pictures"].tolist()[:3] == [17, 17, 16]
+    for kind, (number, name) in itertools.product(BOTH, enumerate("abc")):
+        row = one_row(table, kind=kind, name=name)
+        kept = [float(k) for one in looks[kind] for k, y in zip(one.kept, labels, strict=True) if y == number]
+        assert row["value"] == pytest.approx(np.mean(kept)) and row["low"] <= row["value"] <= row["high"]
+
+
+def test_accuracy_under_attack_by_loops(made, attacked):
+    table = symbol_studies.under_attack(made, attacked, resamples=20)
+    assert table["reader"].tolist() == [*STAGES, "all but last", "network"] * 2
+    own = attacked.own["trained"]
+    for variant in ("clean", "PGD"):
+        for stage in STAGES:
+            each = []
+            for row, one in enumerate(own):
+                given = made.codes["trained"][row][stage].correlations.given_symbol
+                cells_of = one.symbols[variant][stage].sort(-1).values.tolist()
+                named = [int(torch.stack([given[cell] for cell in cells]).mean(0).argmax()) for cells in cells_of]
+                each.append(np.mean(np.array(named) == attacked.labels.numpy()))
+            assert one_row(table, variant=variant, reader=stage)["value"] == pytest.approx(np.mean(each), **TIES)
+        network = np.mean([float((one.logits[variant].argmax(-1) == attacked.labels).double().mean()) for one in own])
+        assert one_row(table, variant=variant, reader="network")["value"] == pytest.approx(network)
+    # With two stages all but the last is the first.
+    early = table[table["reader"].isin(["one", "all but last"])].groupby("variant")["value"].nunique()
+    assert (early == 1).all()
+
+
+def test_layers_of_another_domain_are_read_one_by_one(monkeypatch):
+    # In three dimensions the vectors are their own embedding.
+    monkeypatch.setattr("innercodes.codebook.embed", lambda vectors, *_, **__: vectors)
+    monkeypatch.setattr("innercodes.codebook.Codebook.place", lambda _, vectors: vectors)
+    generator = torch.Generator().manual_seed(0)
+    labels, unseen = torch.arange(90) % 3, torch.tensor([0] * 30 + [1] * 20 + [2] * 10)
+
+    def hidden(told):
+        def says(classes):
+            random = torch.randint(3, classes.shape, generator=generator)
+            where = classes.where(torch.rand(len(classes), generator=generator) < told, random)
+            return 20 * torch.eye(3)[where] + torch.randn(len(classes), 3, generator=generator)
+
+        return Hidden(says(labels), says(unseen))
+
+    shares = {"layer 1": {"trained": 0.5, "untrained": 0.0}, "layer 2": {"trained": 1.0, "untrained": 0.0}}
+    networks = {layer: {kind: [hidden(told)] for kind, told in of.items()} for layer, of in shares.items()}
+    table = symbol_studies.layers(a_run(), networks, labels, unseen, resamples=20)
+    for kind in BOTH:
+        assert one_row(table, kind=kind, reader="largest class")["value"] == 0.5
+        for layer in shares:
+            one = networks[layer][kind][0]
+            mean = NearestCentroid().fit(one.fitted.numpy(), labels).score(one.unseen.numpy(), unseen)
+            assert one_row(table, kind=kind, stage=layer, reader="nearest mean")["value"] == pytest.approx(mean)
+    value = {layer: one_row(table, kind="trained", stage=layer, reader="symbols")["value"] for layer in shares}
+    assert value["layer 2"] == 1 > value["layer 1"] > 0.5

@@ -324,7 +324,7 @@ def test_the_multiverse_by_hand(found, networks, monkeypatch):
         "neighbors": (5, 8), "pooling": ("max", "mean"), "joined": (False, True), "algorithm": ("innercodes", "k-means"),
         "map_from": symbol_survey.MAPS_FROM, "by": ("phi",),
     }  # fmt: skip
-    table = symbol_trials.multiverse(found, networks, choices)
+    table = symbol_trials.multiverse(found, networks, choices, fewest=1)
     assert list(table.columns) == [*symbol_trials.CHOICES, *MEASURES] and len(table) == 1 + 6 and len(fits) == 3
     code, mapped = found.codes["trained"][0]["2"], found.mapped(0)
     default = table.iloc[0]
@@ -362,6 +362,45 @@ def test_the_multiverse_by_hand(found, networks, monkeypatch):
         assert one_row(table, **choice)[MEASURES].tolist() == pytest.approx(fitted(**choice))
 
 
+def test_the_multiverse_reads_cosine_and_certified_pictures_alone(found, networks):
+    run = types.SimpleNamespace(**vars(RUN) | {"margin": 0.0, "pad": True})
+    table = symbol_trials.multiverse(
+        dataclasses.replace(found, run=run), networks, {"metric": ("cosine",), "kept": symbol_survey.KEPT}, fewest=1
+    )
+    assert table["metric"].tolist() == ["euclidean", "cosine", "euclidean"]
+    assert table["kept"].tolist() == ["all", "all", "certified"]
+    net, mapped = networks["trained"][0], found.mapped(0)
+    heard = {name: found.heard("trained", 0, name) for name in (FITTED, UNSEEN, "far")}
+
+    def by_hand(rows, metric):
+        book = codebook.Codebook.fit(heard[FITTED].vectors["2"][rows[FITTED]].flatten(0, 1), 0, 5, 0.1, metric, most=12)
+        symbols = {n: book.read(one.vectors["2"][rows[n]].flatten(0, 1)).view(-1, 9) for n, one in heard.items()}
+        part = mapped[rows[FITTED]]
+        labels = found.sets[FITTED].labels[rows[FITTED]][part]
+        correlations = lens.correlation_map(symbols[FITTED][part], labels, len(book.centers), 4)
+        named = lens.predict(symbols[UNSEEN], correlations) == found.labels[rows[UNSEEN]]
+        said = {n: heard[n].logits.argmax(-1)[rows[n]] for n in heard}
+        score = {n: lens.expected_symbol_score(symbols[n], said[n], correlations) for n in (UNSEEN, "far")}
+        right = said[UNSEEN] == found.labels[rows[UNSEEN]]
+        return [
+            float(named.double().mean()), auroc(score[UNSEEN][right], score[UNSEEN][~right]), auroc(score[UNSEEN], score["far"])
+        ]  # fmt: skip
+
+    everything = {name: torch.arange(len(found.sets[name].labels)) for name in heard}
+    assert table[MEASURES].iloc[1].tolist() == pytest.approx(by_hand(everything, "cosine"))
+    kept = {}
+    for name, part in ((name, found.sets[name]) for name in heard):
+        looked = regions.certify(net, part.pictures.tensors()[0], part.boxes, 0.0, pad=True)
+        kept[name] = looked.kept.nonzero()[:, 0]
+        assert len(kept[name])
+    assert set(found.sets[FITTED].labels[kept[FITTED]].tolist()) == {0, 1, 2, 3}
+    assert len(kept[FITTED]) < len(found.sets[FITTED].labels) and len(kept[UNSEEN]) < len(found.labels)
+    assert table[MEASURES].iloc[2].tolist() == pytest.approx(by_hand(kept, "euclidean"))
+    # A run that holds certified pictures alone has nothing else to read.
+    only = dataclasses.replace(found, run=types.SimpleNamespace(**vars(run) | {"kept": "certified"}))
+    assert symbol_trials.multiverse(only, networks, {"kept": symbol_survey.KEPT})["kept"].tolist() == ["certified"]
+
+
 def test_the_multiverse_is_bounded(found, networks, monkeypatch):
     fits, embed = [], codebook.embed
     monkeypatch.setattr(codebook, "embed", lambda *args, **more: fits.append(args[1:]) or embed(*args, **more))
@@ -376,6 +415,10 @@ def test_the_multiverse_is_bounded(found, networks, monkeypatch):
     assert not fits and len(none) == 1 + 3
     two = symbol_trials.multiverse(found, networks, {}, rows=2)
     assert two["accuracy"].tolist() == pytest.approx([found.accuracy_rows("trained", "2").mean()])
+    wrong = int((~found.right(0)).sum())
+    for fewest, there in ((wrong, True), (wrong + 1, False)):
+        table = symbol_trials.multiverse(found, networks, {}, fewest=fewest)
+        assert np.isfinite(table["errors_auroc"].iloc[0]) == there and np.isfinite(table["outside_auroc"].iloc[0])
     without = dataclasses.replace(found, outside=())
     assert np.isnan(symbol_trials.multiverse(without, networks, {})["outside_auroc"].iloc[0])
 
@@ -383,7 +426,9 @@ def test_the_multiverse_is_bounded(found, networks, monkeypatch):
 @pytest.mark.parametrize(
     ("choices", "message"),
     [
-        ({"metric": ("cosine",)}, "choices = 'metric'"),
+        ({"components": (2,)}, "choices = 'components'"),
+        ({"metric": ("hamming",)}, "choices, metric = 'hamming'"),
+        ({"kept": ("none",)}, "choices, kept = 'none'"),
         ({"pooling": ("median",)}, "choices, pooling = 'median'"),
         ({"algorithm": ("mean shift",)}, "choices, algorithm = 'mean shift'"),
         ({"by": ("phi", "chi")}, "choices, by = 'chi'"),

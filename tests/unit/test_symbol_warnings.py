@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import torch
 from made_surveys import STAGES, a_survey
+from scipy.spatial.distance import mahalanobis
 from scipy.stats import mannwhitneyu
+from sklearn.covariance import LedoitWolf
 from sklearn.metrics import roc_auc_score
 
 from innercodes import symbol_warnings as warnings_of
@@ -145,7 +147,24 @@ def test_familiarity_is_the_smaller_over_outside_sets(made):
         }
         both.append(min(auroc(total[UNSEEN], total[name]) for name in ("far", "near")))
     assert found["baseline"]["all stages"] == pytest.approx(np.mean(both), **TIES)
-    assert {"energy", "Mahalanobis"} < set(found["baseline"])
+    energies, distances = [], []
+    for one in logits:
+        # Liu et al. 2020, one picture at a time; Lee et al. 2018 with the covariance of scikit-learn and the distance of SciPy.
+        of = {
+            n: [math.log(math.fsum(map(math.exp, p))) for p in one[n].logits.tolist()] for n in (UNSEEN, "far", "near")
+        }
+        energies.append(min(auroc(of[UNSEEN], of[n]) for n in ("far", "near")))
+        vectors = {n: one[n].vectors["two"].double().mean(1).numpy() for n in (FITTED, UNSEEN, "far", "near")}
+        labels = made.sets[FITTED].labels.numpy()
+        means = np.stack([vectors[FITTED][labels == c].mean(0) for c in range(4)])
+        shared = LedoitWolf(assume_centered=True).fit(vectors[FITTED] - means[labels]).covariance_
+        inverse = np.linalg.inv(shared)
+        near = {
+            n: [-min(mahalanobis(v, m, inverse) for m in means) for v in vectors[n]] for n in (UNSEEN, "far", "near")
+        }
+        distances.append(min(auroc(near[UNSEEN], near[n]) for n in ("far", "near")))
+    assert found["baseline"]["energy"] == pytest.approx(np.mean(energies)) != found["baseline"]["max-softmax"]
+    assert found["baseline"]["Mahalanobis"] == pytest.approx(np.mean(distances))
     assert isinstance(warnings_of.familiarity(dataclasses.replace(made, outside=())), str)
 
 
@@ -229,7 +248,7 @@ def detected(made, attacked, kind, row, variant, among, score=None):
 
 
 def test_adversarial_by_loops(made, attacked):
-    found = warnings_of.adversarial(made, attacked)
+    found = warnings_of.adversarial(made, attacked, fewest=5)
     own = attacked.own["trained"]
 
     def mean(kind, variant, among, score=None):
@@ -248,6 +267,16 @@ def test_adversarial_by_loops(made, attacked):
     )
     errors = warnings_of.correctness(made, fewest=1)["value"]
     assert found["also"]["above_clean_errors"] == pytest.approx(value - errors, **TIES)
+
+
+def test_few_clean_errors_are_not_compared_with(made, attacked):
+    wrong = min(int((~made.right(row)).sum()) for row in made.rows)
+    asked, not_asked = (warnings_of.adversarial(made, attacked, fewest=n) for n in (wrong, wrong + 1))
+    assert np.isfinite(asked["also"]["above_clean_errors"]) and "clean errors" in asked["baseline"]
+    assert not_asked["also"]["above_clean_errors"] is None and "clean errors" not in not_asked["baseline"]
+    assert not_asked["value"] == asked["value"] and not_asked["also"].keys() == asked["also"].keys()
+    words = f"; {wrong} wrong predictions on clean pictures, {wrong + 1} are asked for to compare with"
+    assert not_asked["note"] == asked["note"] + words
 
 
 def test_attacks_that_never_succeed_are_no_test(made, attacked):
