@@ -241,7 +241,8 @@ dividends = interactions.harsanyi(outputs)
 views = lenses.survey(families, asked)
 table = keep("lenses", lenses.table(views))
 table.groupby(["family", "kind", "stage"], sort=False)[
-    ["information", "unit_distance", "relative_spread", "alpha", "explained"]
+    ["information", "unit_distance", "relative_spread", "alpha", "explained", "salient",
+     "exponent"]
 ].mean().round(3)  # fmt: skip
 
 # %% [markdown]
@@ -257,6 +258,11 @@ table.groupby(["family", "kind", "stage"], sort=False)[
 #   slope. −1.5 is steeper than −1: fewer components hold most of the variance (chapter 04).
 # - `explained`, *R² of the strongest*: how much of all masked outputs the strongest 5 % of the interactions explain, median
 #   over pictures. Below 0 they are a worse guess than the mean output.
+# - `salient`, *salient share*: the share of the interactions that reach 5 % of the strongest one of their picture, median
+#   over pictures. A sparse code has few (chapter 02).
+# - `exponent`, *exponent p*: how fast the output grows, on average, with the number of patches shown. 1 means that outputs
+#   simply add up. Only pictures whose mean output never falls have a $p$. The number is the median over these, and where no
+#   picture is one of them there is none (chapter 02).
 #
 # The figure has three numbers more. The *expected score* says how likely the symbols of a picture are for the class that the
 # network names (chapter 01). The *action* says how far the response jumps from frame to frame while a dot moves (chapter 04).
@@ -267,13 +273,13 @@ shown = list(lens_figures.SUMMARY)
 plots.show(
     lens_figures.summary(table),
     name="summary",
-    alt="Eight numbers of the four lenses by stage, a line for each kind of network. Means over seeds. "
+    alt="Ten numbers of the four lenses by stage, a line for each kind of network. Means over seeds. "
     + " ".join(
         f"{name.replace('_', ' ')}: "
-        + listed(
+        + (listed(
             table.groupby(["family", "kind", "stage"], sort=False, as_index=False)[name].mean(), name,
             ("family", "kind", "stage"), most=18,
-        )
+        ) or "no number")
         + "."
         for name in shown
     ),
@@ -282,8 +288,8 @@ plots.show(
 )  # fmt: skip
 
 # %% [markdown]
-# Read the figure row by row. Each row is one lens. Ask of every panel first whether the trained line leaves the untrained
-# one. Where it does not, what the lens sees is a property of layers, not of learning.
+# Read the figure row by row. Each row is one lens; interactions have the last two. Ask of every panel first whether the
+# trained line leaves the untrained one. Where it does not, what the lens sees is a property of layers, not of learning.
 
 # %% tags=["hide-input"]
 ends = [families[0].stages[0], families[0].last]
@@ -670,7 +676,7 @@ if show_examples and known and material.unseen.pictures.embedded:
 # single architectures show how much. The verdicts do not take them into account.
 #
 # **One number for a lens.** Each lens has many numbers. We fixed one for each question before the run. Another number may
-# give another answer. The summary figure shows eight.
+# give another answer. The summary figure shows ten numbers.
 #
 # **The readout.** A stage's interactions are those of a linear readout on channel means, {eq}`eq-readout`. It is fitted on
 # few pictures. And it sees no places: a stage that shows the class only by *where* it responds looks ignorant through it.
@@ -971,6 +977,9 @@ results
 # usual score of each task, which is the harder test. LENS-5 takes means over stages. LENS-7 takes the mean over stages too,
 # and the responses of units before a winner is chosen. The dropout twin's BatchNorm statistics are set again without dropout,
 # as in chapter 04.
+#
+# **The network of the quick run.** It was to be the small ResNet of the digits. Question 7 needs pictures whose parts are
+# known, and digits have none. So it is chapter 01's ResNet-8, trained on pictures with parts.
 #
 # ## Summary
 #

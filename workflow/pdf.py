@@ -26,28 +26,15 @@ ROOT = runs.ROOT
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 # Attributes that name an id of the same page.
 REFERENCES = ("for", "aria-labelledby", "aria-describedby", "aria-controls")
+# What every printed page needs stands in innercodes.css, below @media print; here is what makes pages a book.
 STYLE = """
 @page { size: A4; margin: 18mm 16mm; }
 body { max-width: none; padding: 0; }
 article { break-before: page; }
 article.ic-title { break-before: auto; padding-top: 30vh; text-align: center; }
-figure, .ic-claim, .ic-claimed, tr { break-inside: avoid; }
-h1, h2, h3 { break-after: avoid; }
-/* The theme hides the first heading of a page, since its own print has a title elsewhere. */
-.bd-main .bd-content .bd-article h1:first-of-type { display: block; }
-/* Code that may not break over pages moves to the next one, and leaves its empty frame behind. */
-div.cell_input, div[class*="highlight"], pre { display: block !important; overflow: visible !important; break-inside: auto !important; }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; orphans: 4; widows: 4; }
-div.math { break-inside: avoid; }
-table.dataframe { font-size: 0.7rem; }
-table.dataframe :is(th, td) { padding: 0.1rem 0.3rem !important; }
-.ic-scroll { overflow: visible; }
 .bd-main .bd-content { margin-left: 0; }
-.ic-claimed { grid-template-columns: minmax(0, 1fr) minmax(0, 22rem); }
-.ic-table { font-size: 0.62rem; table-layout: auto; overflow-wrap: anywhere; }
-.ic-table :is(th, td) { min-width: 0 !important; white-space: normal !important; padding: 0.15rem; }
 .cell.tag_hide-input > details { display: none !important; }
-.headerlink, .ic-filters, .ic-menu, .copybtn, .prev-next-area, .toctree-wrapper { display: none !important; }
+.toctree-wrapper { display: none !important; }
 """
 DRAW = """async () => {
   document.querySelectorAll("details").forEach((box) => box.open = true);

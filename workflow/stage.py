@@ -23,7 +23,7 @@ import runs
 import version
 import yaml
 
-from innercodes import claims, provenance, quizzes, site
+from innercodes import claims, provenance, quizzes, site, tables
 
 ROOT = runs.ROOT
 
@@ -45,10 +45,11 @@ def stage(target: Path) -> None:
         notebook = chapter_page(chapter, folder / "chapter.ipynb", live, recorded)
         write(target / f"{live['page']}.ipynb", nbformat.writes(notebook))
         for run in recorded:
-            write(target / f"{run['page']}.md", recorded_page(run))
+            write(target / f"{run['page']}.md", recorded_page(run, live))
     for path in claims_pages():
         write(target / "claims" / f"{path.stem}.md", claims_page(path))
     shutil.copy(ROOT / "CITATION.cff", target)
+    link_pdf(target / "rerun.md")
     write(target / "_data" / "runs.json", json.dumps(found, ensure_ascii=False))
     write(target / "_toc.yml", yaml.safe_dump(contents(found), sort_keys=False))
     write(target / "_config.yml", yaml.safe_dump(configuration(), sort_keys=False))
@@ -256,8 +257,48 @@ def add_verdicts(markup: str, run: dict[str, Any]) -> str:
     )
 
 
-def recorded_page(run: dict[str, Any]) -> str:
-    """The page of a recorded run: parameters that differ from the quick ones, figures and record; no prose of the chapter."""
+def differences(run: dict[str, Any], live: dict[str, Any]) -> tuple[str, str]:
+    """What a recorded run says beside the quick one: a sentence that counts, and a table of the claims that either judged."""
+    known = claims.of_chapter(run["chapter"])
+    own, quick = ({row["id"]: row for row in one["claims"] if row["id"] in known} for one in (run, live))
+    cells, same, other, single = [], 0, [], {"this run": 0, "quick": 0}
+    for name in known:
+        pair = [one.get(name, {"value": None, "ci": None, "verdict": claims.VERDICTS[-1]}) for one in (own, quick)]
+        judged = [row["value"] is not None for row in pair]
+        if not any(judged):
+            continue
+        if all(judged):
+            agree = pair[0]["verdict"] == pair[1]["verdict"]
+            same += agree
+            other += [] if agree else [name]
+            word = "same" if agree else "other"
+        else:
+            where = "this run" if judged[0] else "quick"
+            single[where] += 1
+            word = f"only {where}"
+        cells.append([
+            tables.Html(f"<a href='#{name}'>{name}</a>") if name in own else name,
+            known[name]["statement"],
+            *(
+                cell
+                for row in pair
+                for cell in (claims.value_text(row["value"], row["ci"]), claims.verdict_badge(row["verdict"]))
+            ),
+            word,
+        ])  # fmt: skip
+    text = f"Both runs judged {same + len(other)} claims, {same} of them with the same verdict."
+    if other:
+        links = ", ".join(f"<a href='#{name}'>{name}</a>" for name in other)
+        text += f" Another verdict: {links}."
+    text += f" This run alone judged {single['this run']}, the quick run alone {single['quick']}."
+    head = ("Claim", "What is claimed", "This run", "Verdict", "Quick", "Verdict of quick", "Verdicts")
+    return text, tables.table(head, cells, label="this run beside quick")
+
+
+def recorded_page(run: dict[str, Any], live: dict[str, Any]) -> str:
+    """The page of a recorded run: parameters that differ from the quick ones, how verdicts differ from those of the quick run
+    `live`, figures and record; no prose of the chapter.
+    """
     chapter = run["chapter"]
     title = f"{run['preset']} · {run['run']}"
     notebook = nbformat.read(ROOT / f"{run['page']}.ipynb", as_version=4)
@@ -270,6 +311,7 @@ def recorded_page(run: dict[str, Any]) -> str:
     )
     record = claims.record_table(run["claims"], claims.of_chapter(chapter), run["preset"], anchors=True)
     warning = f"\n```{{warning}}\n{stale_text(run)}\n```\n" if run["stale"] else ""
+    counted, beside = differences(run, live)
     # Without contents beside it the record has room for all its columns, the verdict above all.
     return f"""---
 html_theme.sidebar_secondary.remove: true
@@ -281,6 +323,16 @@ The figures of [the chapter](../../notebooks/{chapter}) on other data or network
 {changed}.
 {warning}
 {provenance_text(run)}
+
+## This run beside quick
+
+{raw(f"<p>{counted}</p>")}
+
+A number may differ because data, network or settings do, and at another scale a claim may be measured in another way: the
+claim's name leads to its row in the record below, with the test. What the runs say together stands in
+<a href="{chapter_link}#summary">the summary of the chapter</a>.
+
+{raw(beside)}
 
 ## Figures
 
@@ -355,6 +407,21 @@ def configuration() -> dict[str, Any]:
     if urls.get("Site"):
         config["html"]["baseurl"] = urls["Site"]
     return config
+
+
+PDF = "_static/downloads/inner-codes.pdf"
+"""Where the published site has the printed book: the workflow of the pages puts it there once the site is built."""
+
+
+def link_pdf(page: Path) -> None:
+    """Link the printed book on the page about running; without an address of the site there is none to link to."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"].get("urls", {})
+    text, marker = page.read_text(encoding="utf-8"), "`make pdf` prints the whole book"
+    if marker not in text:
+        raise SystemExit(f"error: {page.name}: must say {marker!r}, where the printed book is linked")
+    if urls.get("Site"):
+        link = f"[The printed book]({urls['Site'].rstrip('/')}/{PDF}) comes with the site. "
+        write(page, text.replace(marker, link + marker))
 
 
 def downloads(folder: Path) -> None:

@@ -1,4 +1,5 @@
-// The scorecard's filters and order, Plotly figures that load when they come into view and follow the theme, and a mend of the theme.
+// The scorecard's filters and order, Plotly figures that load when they come into view and follow the theme, print, and a mend of
+// the theme.
 (() => {
   "use strict";
 
@@ -106,6 +107,8 @@
   }
 
   async function draw(box) {
+    if (box.dataset.drawn) return;
+    box.dataset.drawn = "begun";
     const figure = JSON.parse(box.querySelector("script").textContent);
     const Plotly = await plotly();
     const options = { responsive: true, displaylogo: false };
@@ -119,6 +122,54 @@
       attributeFilter: ["data-theme"],
     });
   }
+
+  // On paper there is no scrolling: all figures are drawn, as wide as a page, and in the light colours.
+  const PAPER = 660;
+  let before;
+
+  // A browser does not wait with printing: what loads later comes too late. From a web server the library can be had at once; of a
+  // page opened as a file the figures that were never in view are there when it is printed again.
+  function plotlyAtOnce() {
+    if (library || !location.protocol.startsWith("http")) return;
+    const request = new XMLHttpRequest();
+    request.open("GET", `${document.documentElement.dataset.content_root}_static/plotly.min.js`, false);
+    request.send();
+    if (request.status !== 200) return;
+    const script = document.createElement("script");
+    script.textContent = request.responseText;
+    document.head.append(script);
+    library = Promise.resolve(window.Plotly);
+  }
+
+  function printing() {
+    if (before) return;
+    const page = document.documentElement.dataset;
+    before = { theme: page.theme };
+    if (page.theme !== "light") page.theme = "light";
+    const boxes = [...document.querySelectorAll(".ic-plotly")];
+    const fit = (box) => {
+      // The whole book has pictures in the place of what WebGL draws.
+      if (before && box.querySelector(".main-svg") && box.clientWidth > PAPER) window.Plotly.relayout(box, { width: PAPER });
+    };
+    if (boxes.some((box) => !box.dataset.drawn)) plotlyAtOnce();
+    for (const box of boxes) {
+      if (box.dataset.drawn) fit(box);
+      else draw(box).then(() => fit(box));
+    }
+  }
+
+  function printed() {
+    if (!before) return;
+    if (document.documentElement.dataset.theme !== before.theme) document.documentElement.dataset.theme = before.theme;
+    before = undefined;
+    for (const box of document.querySelectorAll(".ic-plotly")) {
+      if (box.querySelector(".main-svg")) window.Plotly.relayout(box, { width: null, autosize: true });
+    }
+  }
+
+  window.addEventListener("beforeprint", printing);
+  window.addEventListener("afterprint", printed);
+  matchMedia("print").addEventListener("change", ({ matches }) => (matches ? printing() : printed()));
 
   document.addEventListener("DOMContentLoaded", () => {
     for (const card of document.querySelectorAll(".ic-scorecard")) {

@@ -24,6 +24,8 @@ SUMMARY = {
     "action": "spectra:\naction",
     "explained": "interactions:\nR² of the strongest",
     "high_order": "interactions:\nhigh-order share",
+    "salient": "interactions:\nsalient share",
+    "exponent": "interactions:\nexponent p",
 }
 """What the summary shows of each lens, and how it is called."""
 LOGARITHMIC = ("action",)

@@ -142,29 +142,35 @@ class _FromData(SphinxDirective):
         return [nodes.raw("", markup, format="html")]
 
 
+RECORD = "the-record"
+"""The section of each chapter that lists all its claims, also those that it does not judge."""
+
+
 def scorecard_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each claim beside each run that judged it; a claim that no run judged stands once, with the reason."""
+    """Each claim beside each run of its chapter: its verdict there, or the reason why it was not tested (`value` is None).
+
+    A claim that no run has a word about stands once, without a run.
+    """
     rows = []
     for paper in claims.papers():
         own = [run for run in runs if run["chapter"] == paper["paper"]["chapter"]]
         for claim in paper["claims"]:
             results = [(run, row) for run in own for row in run["claims"] if row["id"] == claim["id"]]
-            judged = [(run, row) for run, row in results if row["value"] is not None]
-            for run, row in judged or [(None, {})]:
+            for run, row in results or [(None, {})]:
                 scale = claim["scales"][run["preset"] if run else "quick"]
                 waiting = scale.get("not_tested", "not judged by its chapter yet") if own else "chapter not written"
                 rows.append({
                     "claim": claim,
                     "source": paper["paper"]["authors"],
                     "run": run,
-                    "scope": row.get("scope", scale.get("scope", "")),
+                    "scope": row.get("scope") or scale.get("scope", ""),
                     "needed": claims.test_text(scale) if "op" in scale else "–",
                     "measure": scale.get("measure", claim["measure"]),
                     "value": row.get("value"),
                     "ci": row.get("ci"),
                     "baseline": row.get("baseline"),
                     "verdict": row.get("verdict", claims.VERDICTS[-1]),
-                    "note": row.get("note", waiting),
+                    "note": row.get("note", "") if row.get("value") is not None else row.get("note") or waiting,
                 })  # fmt: skip
     return rows
 
@@ -221,10 +227,16 @@ def export_rows(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
             "verdict": row["verdict"],
             "note": row["note"],
             "older_than_chapter": run["stale"] if run else None,
-            "page": f"{run['page']}.html#{claim['id']}" if run else None,
+            "page": f"{run['page']}.html#{_anchor(row)}" if run else None,
             "claims_file": claims_files()[claim["id"]] + ".yml",
         })  # fmt: skip
     return records
+
+
+def _anchor(row: dict[str, Any]) -> str:
+    """Where on its run's page a row of the scorecard stands: a chapter has no cell for a claim that it does not judge."""
+    live = row["run"]["page"].startswith("notebooks/")
+    return RECORD if live and row["value"] is None else row["claim"]["id"]
 
 
 def as_csv(records: list[dict[str, Any]]) -> str:
@@ -332,12 +344,13 @@ class Scorecard(_FromData):
         for row in rows:
             claim, run = row["claim"], row["run"]
             scale = run["preset"] if run else "none"
+            # A row of a run beside which the claim was not tested has a scale, and no number.
             value = "" if row["value"] is None else f" data-value='{row['value']}'"
             attributes.append(
                 f"data-paper='{html.escape(row['source'], quote=True)}' data-verdict='{row['verdict']}' data-scale='{scale}'"
                 f"{value}"
             )
-            name = Html(f"<a href='{self.link(run['page'], claim['id'])}'>{claim['id']}</a>") if run else claim["id"]
+            name = Html(f"<a href='{self.link(run['page'], _anchor(row))}'>{claim['id']}</a>") if run else claim["id"]
             file = self.link(claims_files()[claim["id"]], claim["id"])
             how = (
                 f"{html.escape(row['measure'])} Baseline: {html.escape(claim['baseline'])}. "
@@ -352,7 +365,7 @@ class Scorecard(_FromData):
                 Html(f"<details><summary>{html.escape(row['needed'])}</summary>{how}</details>"),
                 claims.baseline_text(row["baseline"]),
                 Html(claims.verdict_badge(row["verdict"]) + html.escape(f": {row['note']}" if row["note"] else "")),
-                f"{run['preset']} · {run['run']}, {row['scope']}{old}" if run else "–",
+                f"{run['preset']} · {run['run']}{', ' * bool(row['scope'])}{row['scope']}{old}" if run else "–",
             ])  # fmt: skip
         selects = "".join(
             f"<label>{label} <select data-filter='{label.lower()}'><option value=''>all</option>"

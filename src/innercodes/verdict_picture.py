@@ -44,7 +44,7 @@ def held(rows: Sequence[dict[str, Any]]) -> Held:
     identities = {row["claim"]["id"] for row in rows if exact(row["claim"])}
     for row in rows:
         verdicts.setdefault(row["claim"]["id"], [])
-        if row["run"]:
+        if row["value"] is not None:
             verdicts[row["claim"]["id"]].append(row["verdict"])
     judged = {name: {v == REPRODUCED for v in found} for name, found in verdicts.items() if found}
     effects = Counter(
@@ -70,7 +70,7 @@ def picture(rows: Sequence[dict[str, Any]], name: str) -> str:
     Shape as well as colour says the verdict. Quick runs stand above recorded ones, exact statements left of effects.
     """
     columns = sorted({row["claim"]["id"]: row["claim"] for row in rows}.values(), key=lambda claim: not exact(claim))
-    found = dict.fromkeys((row["run"]["preset"], row["run"]["run"]) for row in rows if row["run"])
+    found = dict.fromkeys((row["run"]["preset"], row["run"]["run"]) for row in rows if row["value"] is not None)
     runs = sorted(found, key=lambda run: run[0] != "quick")
     if not runs:
         return ""

@@ -38,6 +38,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             if page not in GENERATED
         ]
         metafunc.parametrize("page", chosen, scope="module")
+    if "recorded" in metafunc.fixturenames:
+        metafunc.parametrize("recorded", sorted(_drawn_by_night(SITE)), scope="module")
     if "any_page" in metafunc.fixturenames:
         metafunc.parametrize("any_page", pages, scope="module")
 

@@ -240,6 +240,40 @@ def test_plotly_waits_for_its_figure(open_page: Open) -> None:
     assert page.evaluate(loaded) == 1
 
 
+@pytest.mark.parametrize("how", ["files", "server"])
+def test_a_page_is_printed_whole(how: str, browser: Browser, site: Path, served: str) -> None:
+    """Figures that were never in view, titles, code without empty frames, on the dark page in light colours; then all is as before."""
+    found = visit(browser, f"{site.as_uri() if how == 'files' else served}/{CHAPTER}", "dark")
+    page = found.page
+    count = page.locator(".ic-plotly").count()
+    assert count and page.locator(UNDRAWN).count() == count
+    page.emulate_media(media="print", color_scheme="dark")
+    page.wait_for_function("() => [...document.querySelectorAll('.ic-plotly')].every((e) => e.dataset.drawn === 'yes')")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.ic-plotly .main-svg')].every((e) => e.clientWidth <= 660)"
+    )
+    seen = page.evaluate("""() => ({
+      titles: [...document.querySelectorAll("article h1")].map((e) => e.offsetHeight > 0),
+      framed: [...document.querySelectorAll(".cell_input, .cell_input pre, div.highlight")].filter((e) => {
+        const { display, breakInside, overflowX } = getComputedStyle(e);
+        return display === "flex" || breakInside === "avoid" || overflowX === "auto";
+      }).length,
+      whole: [...document.querySelectorAll("article figure")].every((e) => getComputedStyle(e).breakInside === "avoid"),
+      scrolls: [...document.querySelectorAll(".ic-scroll")].filter((e) => getComputedStyle(e).overflowX !== "visible").length,
+      buttons: [...document.querySelectorAll(".copybtn, .headerlink, .ic-menu, .prev-next-area")].filter((e) => e.offsetHeight).length,
+      theme: document.documentElement.dataset.theme,
+    })""")
+    assert seen == {"titles": [True], "framed": 0, "whole": True, "scrolls": 0, "buttons": 0, "theme": "light"}
+    page.emulate_media(media="screen", color_scheme="dark")
+    page.wait_for_function("() => document.documentElement.dataset.theme === 'dark'")
+    page.wait_for_function(
+        """() => [...document.querySelectorAll(".ic-plotly")].every(
+          (e) => Math.abs(e.querySelector(".main-svg").clientWidth - e.clientWidth) < 2)"""
+    )
+    assert found.errors == [] and found.outside == []
+    page.context.close()
+
+
 def test_formulas_are_drawn(opened: SimpleNamespace) -> None:
     """By MathJax, with its own fonts, and without source or error marks left on the page."""
     formulas = opened.page.locator(".math").count()
@@ -328,7 +362,8 @@ LOOKS = """() => {
 }"""
 
 
-def test_axe_finds_nothing_serious(opened: SimpleNamespace) -> None:
+def serious(opened: SimpleNamespace) -> list[str]:
+    """What axe finds serious or critical on a page, but for what is `KNOWN`."""
     opened.page.evaluate(AXE)
     opened.page.evaluate(LOOKS)
     contrast = '{ runOnly: { type: "rule", values: ["color-contrast"] } }'
@@ -359,7 +394,20 @@ def test_axe_finds_nothing_serious(opened: SimpleNamespace) -> None:
                 found.append(
                     f"{violation['id']} ({violation['impact']}): {node['html'][:200]}: {node['failureSummary']}"
                 )
-    assert found == []
+    return found
+
+
+def test_axe_finds_nothing_serious(opened: SimpleNamespace) -> None:
+    assert serious(opened) == []
+
+
+def test_a_recorded_page_opens_without_a_word(browser: Browser, site: Path, recorded: str) -> None:
+    """By day one visit in light, without scrolling: what its figures do when they are drawn is looked at by night."""
+    found = visit(browser, (site / recorded).as_uri())
+    assert found.page.locator("article h1").is_visible() and found.page.locator(".ic-verdict").count() > 0
+    assert serious(SimpleNamespace(**vars(found), scheme="light")) == []
+    assert found.errors == [] and found.outside == []
+    found.page.context.close()
 
 
 def test_keyboard_reaches_switch_and_filters(open_page: Open) -> None:

@@ -21,7 +21,8 @@ import runs
 import stage
 from bs4 import BeautifulSoup, Tag
 
-from innercodes import claims, parameters
+from innercodes import claims, parameters, verdict_picture
+from innercodes import site as innercodes_site
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -76,6 +77,11 @@ def scorecard(site: Path, read: Read) -> list[Tag]:
     rows = read(site / "scorecard.html").select(".ic-scorecard tbody tr")
     assert rows, "no scorecard"
     return rows
+
+
+def is_judged(row: Tag) -> bool:
+    """Whether a row of the scorecard has a number; the others say why not."""
+    return row.has_attr("data-value")
 
 
 def test_the_site_has_what_is_looked_at_here(site: Path, pages_of: List, soup: Read) -> None:
@@ -143,14 +149,92 @@ def test_scorecard_shows_all_claims(site: Path, soup: Read) -> None:
 
 
 def test_judged_claims_link_to_where_they_are_judged(site: Path, soup: Read) -> None:
-    judged = [row for row in scorecard(site, soup) if row["data-scale"] != "none"]
-    assert judged
-    for row in judged:
+    """A row without a number leads to the record, where a chapter has no cell for its claim."""
+    runs_of = [row for row in scorecard(site, soup) if row["data-scale"] != "none"]
+    assert any(map(is_judged, runs_of)) and not all(map(is_judged, runs_of))
+    for row in runs_of:
         name = row.th.text.strip()
         assert row.th.a, f"{name} has no link"
         path, anchor = row.th.a["href"].split("#")
-        assert anchor == name
-        assert name in ids(soup(site / path)), f"{path} has no anchor {name}"
+        assert anchor == name or (not is_judged(row) and anchor == innercodes_site.RECORD)
+        assert anchor in ids(soup(site / path)), f"{path} has no anchor {anchor}"
+
+
+def test_each_claim_stands_beside_each_run(site: Path, soup: Read) -> None:
+    """Also where it was not tested: with the run's own reason, so that the filter finds it."""
+    found = Counter()
+    for row in scorecard(site, soup):
+        if row["data-scale"] != "none":
+            run = row.find_all("td")[-1].text.removesuffix(" (older than the chapter)").split(", ")[0]
+            found[row.th.text.strip(), run, row["data-verdict"]] += 1
+    expected, reasons = Counter(), 0
+    for path in sorted((ROOT / "results").glob("*/*--*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        known = claims.of_chapter(content["chapter"])
+        for row in content["claims"]:
+            if row["id"] in known:
+                expected[row["id"], f"{content['preset']} · {content['run']}", row["verdict"]] += 1
+                reasons += row["verdict"] == "not tested here"
+    assert reasons > 100
+    recorded = {key: count for key, count in found.items() if not key[1].startswith("quick")}
+    assert recorded == dict(expected) and set(expected.values()) == {1}
+    # A quick run of each chapter, and each of its claims once.
+    quick = Counter(name for name, run, _ in found.elements() if run.startswith("quick"))
+    assert quick == Counter(claim["id"] for paper in claims.papers() for claim in paper["claims"])
+
+
+def made_run(name: str, preset: str, rows: dict[str, dict]) -> dict:
+    """A run of chapter 02 as staging describes it: the claims that are named, the others without a number."""
+    given = claims.of_chapter("02_sparse_interactions")
+    empty = {"value": None, "ci": None, "baseline": None, "verdict": "not tested here", "note": f"not in {name}"}
+    found = [{"id": key} | empty | rows.get(key, {}) for key in given]
+    page = (
+        "notebooks/02_sparse_interactions" if preset == "quick" else f"results/{preset}/02_sparse_interactions--{name}"
+    )
+    return {
+        "chapter": "02_sparse_interactions",
+        "preset": preset,
+        "run": name,
+        "page": page,
+        "stale": False,
+        "claims": found,
+    }
+
+
+def test_what_was_not_tested_is_listed_and_not_counted() -> None:
+    """Rows with reasons are added; what held, what did not and what nobody judged is counted without them."""
+    good = {"value": 1.0, "verdict": "reproduced", "note": ""}
+    bad = {"value": 0.0, "verdict": "not reproduced", "note": ""}
+    effects = [
+        key for key, claim in claims.of_chapter("02_sparse_interactions").items()
+        if not verdict_picture.exact(claim)
+    ][:3]  # fmt: skip
+    first, second = (
+        made_run("default", "quick", {effects[0]: good, effects[1]: good}),
+        made_run("planted", "imagenet", {effects[1]: bad, effects[2]: bad}),
+    )
+    rows = [
+        row
+        for row in innercodes_site.scorecard_rows([first, second])
+        if row["run"] and row["run"]["chapter"] == first["chapter"]
+    ]
+    assert len(rows) == 2 * len(first["claims"])
+    silent = [row for row in rows if row["value"] is None]
+    assert len(silent) == len(rows) - 4
+    assert all(row["verdict"] == "not tested here" and row["note"] == f"not in {row['run']['run']}" for row in silent)
+    held = verdict_picture.held(rows)
+    assert (held.always, held.sometimes, held.never) == (1, 1, 1)
+    assert held.claims == len(first["claims"]) and held.waiting == len(first["claims"]) - 3
+    records = {(r["claim"], r["run"]): r for r in innercodes_site.export_rows([first, second])}
+    assert (
+        records[effects[0], "planted"]["note"] == "not in planted" and records[effects[0], "planted"]["value"] is None
+    )
+    assert records[effects[0], "planted"]["page"].endswith(f"--planted.html#{effects[0]}")
+    assert records[effects[2], "default"]["page"] == "notebooks/02_sparse_interactions.html#the-record"
+    assert records[effects[1], "default"]["page"].endswith(f"#{effects[1]}")
+    # A run that judged nothing of a source has no line in its picture.
+    nothing = [row for row in rows if row["run"] is second and row["value"] is None]
+    assert "planted" not in verdict_picture.picture([row for row in rows if row["run"] is first] + nothing, "x")
 
 
 def test_scorecard_rows_agree_with_their_words(site: Path, soup: Read) -> None:
@@ -158,11 +242,12 @@ def test_scorecard_rows_agree_with_their_words(site: Path, soup: Read) -> None:
     for row in scorecard(site, soup):
         verdict = row.select_one(".ic-verdict").text
         assert row["data-verdict"] == verdict and verdict in claims.VERDICTS
-        if row["data-scale"] == "none":
+        assert (verdict == "not tested here") != is_judged(row)
+        if not is_judged(row):
             why = row.select_one(".ic-verdict").parent.text.removeprefix(verdict).strip(": ")
-            assert verdict == "not tested here" and why, row.th.text
-        else:
-            assert row["data-scale"] in parameters.PRESETS
+            assert why, row.th.text
+        assert row["data-scale"] in (*parameters.PRESETS, "none")
+        assert row["data-scale"] != "none" or not is_judged(row)
 
 
 def test_tally_counts_the_scorecard(site: Path, soup: Read) -> None:
@@ -171,7 +256,7 @@ def test_tally_counts_the_scorecard(site: Path, soup: Read) -> None:
     claimed: dict[str, set[str]] = {}
     for row in scorecard(site, soup):
         claimed.setdefault(row["data-paper"], set()).add(row.th.text.strip())
-        if row["data-scale"] != "none":
+        if is_judged(row):
             run, scope = row.find_all("td")[-1].text.removesuffix(" (older than the chapter)").rsplit(", ", 1)
             counted[row["data-paper"], run, scope, row["data-verdict"]] += 1
     (tally,) = soup(site / "scorecard.html").select("[aria-label='verdicts per paper'] table")
@@ -191,7 +276,7 @@ def test_the_first_page_says_what_the_scorecard_says(site: Path, soup: Read) -> 
     verdicts: dict[str, dict[str, set[str]]] = {}
     theorems: set[str] = set()
     for row in scorecard(site, soup):
-        name, judged = row.th.text.strip(), row["data-scale"] != "none"
+        name, judged = row.th.text.strip(), is_judged(row)
         verdicts.setdefault(row["data-paper"], {}).setdefault(name, set())
         if judged:
             verdicts[row["data-paper"]][name].add(row["data-verdict"])
@@ -212,7 +297,7 @@ def test_the_first_page_says_what_the_scorecard_says(site: Path, soup: Read) -> 
         counted = Counter(
             (row["data-scale"], row["data-verdict"])
             for row in scorecard(site, soup)
-            if row["data-paper"] == source and row["data-scale"] != "none"
+            if row["data-paper"] == source and is_judged(row)
         )
         drawn = Counter()
         for title in section.select("svg.ic-verdicts title"):
@@ -253,6 +338,49 @@ def test_each_claim_links_to_its_words_in_the_claims_file(site: Path, soup: Read
         assert anchor == row.th.text.strip()
         heading = soup(site / path).find(id=anchor).find_parent("section")
         assert f"- id: {anchor}\n" in heading.select_one("pre").text
+
+
+def test_a_recorded_run_stands_beside_the_quick_one() -> None:
+    """Claim by claim, with verdict and number of both; what neither judged is left out."""
+    names = list(claims.of_chapter("02_sparse_interactions"))[:5]
+    good = {"value": 0.5, "ci": [0.25, 0.75], "verdict": "reproduced", "note": ""}
+    partly, bad = good | {"value": 0.125, "verdict": "partly"}, good | {"value": -2.0, "verdict": "not reproduced"}
+    live = made_run("default", "quick", {names[0]: good, names[1]: good, names[2]: good})
+    run = made_run("planted", "imagenet", {names[0]: partly, names[1]: good, names[3]: bad})
+    text, markup = stage.differences(run, live)
+    rows = BeautifulSoup(markup, "html.parser").select("[aria-label='this run beside quick'] tbody tr")
+    interval = " [0.25, 0.75]"
+    assert [[cell.text for cell in row.find_all(["th", "td"])] for row in rows] == [
+        [name, claims.of_chapter("02_sparse_interactions")[name]["statement"], *rest]
+        for name, *rest in (
+            (names[0], f"0.125{interval}", "partly", f"0.5{interval}", "reproduced", "other"),
+            (names[1], f"0.5{interval}", "reproduced", f"0.5{interval}", "reproduced", "same"),
+            (names[2], "–", "not tested here", f"0.5{interval}", "reproduced", "only quick"),
+            (names[3], f"−2{interval}", "not reproduced", "–", "not tested here", "only this run"),
+        )
+    ]
+    assert all(row.a["href"] == f"#{row.th.text}" for row in rows)
+    words = BeautifulSoup(text, "html.parser").text
+    assert "Both runs judged 2 claims, 1 of them with the same verdict." in words
+    assert f"Another verdict: {names[0]}." in words
+    assert "This run alone judged 1, the quick run alone 1." in words
+    assert "Another verdict" not in stage.differences(live, live)[0]
+
+
+def test_recorded_pages_say_how_they_differ(site: Path, page: str, soup: Read) -> None:
+    if not page.startswith("results/"):
+        return
+    content = soup(site / page)
+    rows = content.select("[aria-label='this run beside quick'] tbody tr")
+    record = {
+        row.th.text: [row.select_one(f"td[data-label='{label}']").text for label in ("Here", "Verdict")]
+        for row in content.select("[aria-label='record of the claims that were judged'] tbody tr")
+    }
+    record = {name: (here, verdict.split(":")[0]) for name, (here, verdict) in record.items()}
+    shown = {row.th.text: tuple(cell.text for cell in row.find_all("td")[1:3]) for row in rows}
+    assert {name: pair for name, pair in shown.items() if pair[1] != "not tested here"} == record
+    chapter = page.split("/")[-1].split("--")[0]
+    assert content.select(f"article a[href='../../notebooks/{chapter}.html#summary']")
 
 
 def test_pictures_have_a_size_before_they_are_drawn(site: Path, any_page: str, soup: Read) -> None:
@@ -368,6 +496,24 @@ def publish(root: Path) -> SimpleNamespace:
         chapter=f"notebooks/{chapter}",
         record=f"results/imagenet/{chapter}--planted.html",
     )
+
+
+@pytest.mark.parametrize("address", ["", ADDRESS])
+def test_the_printed_book_is_linked_where_there_is_one(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workflow puts it where the link leads; without an address nothing is linked."""
+    urls = f'[project.urls]\nSite = "{address}"\n' if address else ""
+    (tmp_path / "pyproject.toml").write_text(f"[project]\nversion = '1'\n{urls}", encoding="utf-8")
+    shutil.copy(ROOT / "book" / "rerun.md", tmp_path)
+    monkeypatch.setattr(stage, "ROOT", tmp_path)
+    stage.link_pdf(tmp_path / "rerun.md")
+    text = (tmp_path / "rerun.md").read_text(encoding="utf-8")
+    assert (f"]({ADDRESS}{stage.PDF})" in text) == bool(address)
+    assert text.replace(f"[The printed book]({ADDRESS}{stage.PDF}) comes with the site. ", "") == (
+        ROOT / "book" / "rerun.md"
+    ).read_text(encoding="utf-8")
+    assert f"_build/html/{stage.PDF}" in (ROOT / ".github" / "workflows" / "pages.yml").read_text(encoding="utf-8")
 
 
 def record(root: Path, chapter: str) -> None:
