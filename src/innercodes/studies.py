@@ -143,12 +143,14 @@ def sampled(fine: Fine, run: Run) -> Sampled:
     """Interactions of order three and below from sampled masks, beside the exact ones and where there are none.
 
     The known games are the digits cut into twelve, of whose 4096 masks a quarter are drawn; the unknown ones digits in
-    twenty regions and, at the quick scale, sentences of twenty words, with `sampled_masks` masks each. The first network of each
-    kind is asked.
+    twenty regions and, at the quick scale, sentences of twenty words, with `sampled_masks` masks each. The first network of a
+    kind is asked; the kinds that stand beside the trained one, random outputs among them, about four digits of the twelve.
     """
     pairs, summary = {}, {}
     for kind in fine.dividends:
-        fits, *pairs[kind] = _known(fine.dividends[kind][fine.sizes.index(12)][0], run)
+        fits, *pairs[kind] = _known(
+            fine.dividends[kind][fine.sizes.index(12)][0, : 12 if kind == "trained" else 4], run
+        )
         summary[f"12 regions, {kind}"] = _summary(fits) | {"correlation": float(np.corrcoef(*pairs[kind])[0, 1])}
     for name, game, networks in _beyond(fine, run):
         for kind, network in networks.items():
@@ -160,7 +162,7 @@ def sampled(fine: Fine, run: Run) -> Sampled:
 def _known(games_of: Tensor, run: Run) -> tuple[list[sampling.SparseGame], np.ndarray, np.ndarray]:
     """Fits to a quarter of the masks of games whose dividends (samples, 2^12) are known; exact and estimated effects (terms,)."""
     exact, estimated, fits = [], [], []
-    for s, dividends in enumerate(games_of[:12].cpu()):
+    for s, dividends in enumerate(games_of.cpu()):
         masks = sampling.sample_masks(12, 1024, run.seed + s)
         outputs = interactions.reconstruct(dividends)[_numbers(masks)]
         fits.append(sampling.fit(masks, outputs, MAX_ORDER, seed=run.seed))
@@ -191,7 +193,7 @@ def _summary(fits: list[sampling.SparseGame]) -> dict[str, float]:
 
 def _beyond(fine: Fine, run: Run):
     digits = run if run.dataset == "mnist3" else games.variant(run, "digits", "cnn", n_samples=run.fine_samples)
-    yield "20 regions", ink_game(digits, 20, 4)[0], {kind: nets[0] for kind, nets in fine.networks.items()}
+    yield "20 regions", ink_game(digits, 20, 4)[0], {kind: fine.networks[kind][0] for kind in ("trained", "untrained")}
     if run.preset == "quick" and "docstrings/lstm" in games.panel(run):
         words = games.variant(run, "docstrings", "lstm", n_players=20, n_samples=4)
         game = players.build(words)

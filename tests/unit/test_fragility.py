@@ -89,13 +89,13 @@ def pixels(count, side=4, low=0.3, high=0.7, seed=0):
 
 
 def test_other_sizes_and_aims_take_their_own_number_of_steps(run, networks, attacked, atlas, monkeypatch):
-    taken, climb = [], attacks.ascend
+    taken, climb = [], attacks._climb
 
-    def counted(objective, inputs, size, steps, *rest, **more):
+    def counted(slope, inputs, size, steps, *rest, **more):
         taken.append(steps)
-        return climb(objective, inputs, size, steps, *rest, **more)
+        return climb(slope, inputs, size, steps, *rest, **more)
 
-    monkeypatch.setattr(attacks, "ascend", counted)
+    monkeypatch.setattr(attacks, "_climb", counted)
     run = changed(run, flip_steps=3, attack_steps=7)
     fragility.smallest_flips(networks["trained"][0], attacked.inputs, attacked.targets, run, 0)
     fragility.aimed(networks["trained"], attacked, dataclasses.replace(atlas, run=run))
