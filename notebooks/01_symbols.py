@@ -107,9 +107,7 @@ pooling = "max"  # our reading: max, mean
 joined = False  # our reading: one vector for all nine cells
 neighbors = 15  # our reading: neighbours of UMAP
 min_dist = 0.1  # our reading: least distance in its embedding
-metric = (
-    "euclidean"  # our reading: by which UMAP finds neighbours: euclidean, cosine
-)
+metric = "euclidean"  # our reading: distance of UMAP: euclidean, cosine
 layout_steps = 200  # our reading: passes of its layout
 most = 1000  # symbols of a stage, at most; the paper's
 backend = "innercodes"  # who does X-means: innercodes, pyclustering

@@ -538,7 +538,7 @@ ABOUT_TESTS = {
 """Tests of this file that try no fault."""
 
 
-def tests_of(path: Path) -> dict[str, bool]:
+def marks_of(path: Path) -> dict[str, bool]:
     """The tests of a file, and whether `make test` leaves all of their cases to the night, by their real marks."""
     spec = importlib.util.spec_from_file_location(f"asked_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
@@ -564,8 +564,8 @@ def test_the_book_lists_every_fault():
     late: dict[str, bool] = {}
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         if set(re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)) & set(named):
-            late |= tests_of(path)
-    assert set(named) <= set(late) and set(tests_of(Path(__file__))) - ABOUT_TESTS <= set(named)
+            late |= marks_of(path)
+    assert set(named) <= set(late) and set(marks_of(Path(__file__))) - ABOUT_TESTS <= set(named)
     seen = [fault.endswith("(nightly)") for fault, _ in rows]
     unseen = [re.search(r"\(not seen yet[^)]*\)$", fault) is not None for fault, _ in rows]
     marked = [a or b for a, b in zip(seen, unseen, strict=True)]
