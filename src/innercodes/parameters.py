@@ -139,6 +139,15 @@ COMMON = (
 
 PANEL = "tictactoe/resmlp5 digits/cnn digits/resnet8 breast_cancer/mlp5 wine/mlp5 docstrings/lstm"
 
+UNREADABLE = Parameter(
+    "unreadable",
+    str,
+    "refuse",
+    "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
+    choices=("refuse", "skip"),
+)
+"""Of every chapter that reads folders of pictures."""
+
 CHAPTERS: dict[str, tuple[Parameter, ...]] = {}
 
 # A statement for each chapter: a run of one does not depend on the parameters of another (provenance.source_hash).
@@ -233,13 +242,7 @@ CHAPTERS["03_functional_telescope"] = (
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="digits, or the name of a folder below data_root",
     ),
-    Parameter(
-        "unreadable",
-        str,
-        "refuse",
-        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
-        choices=("refuse", "skip"),
-    ),
+    UNREADABLE,
     Parameter(
         "model",
         str,
@@ -353,13 +356,7 @@ CHAPTERS["04_coding_spectra"] = (
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="scenes, or the name of a folder below data_root",
     ),
-    Parameter(
-        "unreadable",
-        str,
-        "refuse",
-        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
-        choices=("refuse", "skip"),
-    ),
+    UNREADABLE,
     Parameter(
         "model",
         str,
@@ -519,13 +516,7 @@ CHAPTERS["01_symbols"] = (
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="parts, or the name of a folder below data_root",
     ),
-    Parameter(
-        "unreadable",
-        str,
-        "refuse",
-        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
-        choices=("refuse", "skip"),
-    ),
+    UNREADABLE,
     Parameter(
         "model",
         str,
@@ -694,13 +685,7 @@ CHAPTERS["05_four_lenses"] = (
         pattern=r"[A-Za-z0-9_][A-Za-z0-9_.-]*",
         words="parts, or the name of a folder below data_root",
     ),
-    Parameter(
-        "unreadable",
-        str,
-        "refuse",
-        "Files below data_root that are no whole pictures: refuse names them and stops, skip leaves them out.",
-        choices=("refuse", "skip"),
-    ),
+    UNREADABLE,
     Parameter(
         "model",
         str,
